@@ -1,0 +1,87 @@
+# `make help` lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+SEED_USERS ?= 100
+UV := $(shell command -v uv 2>/dev/null)
+DEVELOPMENT := APP_ENV=development
+
+.PHONY: help install run serve test test-slow check lint types drift audit format migration upgrade seed lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.requirements: requirements.txt | $(BIN)/python
+	$(call install_lock,requirements.txt)
+	@touch $@
+
+$(VENV)/.requirements-dev: requirements-dev.txt | $(BIN)/python
+	$(call install_lock,requirements-dev.txt)
+	@touch $@ $(VENV)/.requirements
+
+define install_lock
+	@echo "Installing the locked packages of $(1) ..."
+	@if [ -n "$(UV)" ]; then $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); fi
+endef
+
+install: $(VENV)/.requirements-dev ## Install what developing needs
+
+run: $(VENV)/.requirements ## Run for development: SQLite, keys and data under instance/
+	@$(DEVELOPMENT) $(BIN)/flask db upgrade
+	@$(DEVELOPMENT) PORT=$(PORT) exec $(BIN)/gunicorn
+
+serve: $(VENV)/.requirements ## Run with production settings, which come from the environment
+	@$(BIN)/flask db upgrade
+	@exec $(BIN)/gunicorn
+
+test: $(VENV)/.requirements-dev ## Run the tests
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+test-slow: $(VENV)/.requirements-dev ## Run the proofs that take their time
+	$(BIN)/python -m pytest -m slow -n 0
+
+check: lint types drift ## Everything that needs no running service
+
+lint: $(VENV)/.requirements-dev ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.requirements-dev ## Types
+	$(BIN)/mypy
+
+drift: $(VENV)/.requirements-dev ## Do models and migrations agree?
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export $(DEVELOPMENT) DATABASE_URL=sqlite:///$$dir/drift.sqlite3 \
+	&& $(BIN)/flask db upgrade && $(BIN)/flask db check
+
+audit: $(VENV)/.requirements-dev ## Known weaknesses in the locked packages (asks the advisory database)
+	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --progress-spinner off
+
+format: $(VENV)/.requirements-dev ## Bring the style in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migration: $(VENV)/.requirements-dev ## Write a migration: make migration MESSAGE="add a column"
+	@test -n "$(MESSAGE)" || { echo 'Say what it does: make migration MESSAGE="add a column"'; exit 1; }
+	$(DEVELOPMENT) $(BIN)/flask db migrate -m "$(MESSAGE)"
+
+upgrade: $(VENV)/.requirements ## Bring the development database to the newest schema
+	$(DEVELOPMENT) $(BIN)/flask db upgrade
+
+seed: upgrade ## Fill the development database: make seed SEED_USERS=1000
+	$(DEVELOPMENT) $(BIN)/flask seed --users $(SEED_USERS)
+
+lock: ## Lock the packages anew (needs uv)
+	uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --quiet -o requirements.txt
+	uv pip compile setup.cfg --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --quiet -c requirements.txt -o requirements-dev.txt
+
+clean: ## Remove what was made; the data under instance/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,166 @@
+"""Environment → settings. Every fault is reported at once; no secret has a default.
+
+`<NAME>_FILE` names a file that holds the value. In development alone, a database under `instance/` and a
+master key made once (mode 0600) spare the newcomer the set-up.
+"""
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import EnvError, EnvValidationError, FileAwareEnv
+from marshmallow.validate import OneOf, Range, Regexp
+from phonenumbers import SUPPORTED_REGIONS
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from user_service.settings import Settings
+
+INSTANCE = Path(__file__).resolve().parent / "instance"
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104  # in production a container or a proxy decides who gets through
+ENVIRONMENTS = ("production", "development", "testing")
+
+
+class ConfigurationError(Exception):
+    """The environment cannot make a running service; the message lists every fault, one a line."""
+
+
+def load() -> Settings:
+    """Read the settings from the environment.
+
+    Raises ConfigurationError, whose message is ready to be printed.
+    """
+    env = FileAwareEnv(eager=False, strip_whitespace=True)
+    values = _read(env)
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise ConfigurationError(_describe(error.error_messages)) from None
+    return Settings(**values)
+
+
+def _read(env: FileAwareEnv) -> dict[str, Any]:
+    app_env = env.str("APP_ENV", "production", validate=OneOf(ENVIRONMENTS))
+    is_local = app_env in ("development", "testing")
+    port = env.int("PORT", 8000, validate=Range(1, 65_535))
+    public_url = _url(env, "PUBLIC_URL", f"http://127.0.0.1:{port}" if is_local else None)
+    issuer = env.str("JWT_ISSUER", public_url, validate=_not_empty)
+    return {
+        "app_env": app_env,
+        "database_url": _database_url(env, is_local),
+        "master_keys": _master_keys(env, is_local),
+        "public_url": public_url,
+        "jwt_issuer": issuer,
+        "jwt_audience": env.str("JWT_AUDIENCE", issuer, validate=_not_empty),
+        "access_token_seconds": env.int("ACCESS_TOKEN_SECONDS", 900, validate=Range(1, 86_400)),
+        "refresh_token_seconds": env.int("REFRESH_TOKEN_SECONDS", 604_800, validate=Range(1, 30 * 86_400)),
+        "session_seconds": env.int("SESSION_SECONDS", 2_592_000, validate=Range(1, 366 * 86_400)),
+        "refresh_token_rotation": env.bool("REFRESH_TOKEN_ROTATION", True),
+        "refresh_reuse_grace_seconds": env.int("REFRESH_REUSE_GRACE_SECONDS", 30, validate=Range(0, 300)),
+        "bcrypt_rounds": env.int("BCRYPT_ROUNDS", 12, validate=Range(4 if is_local else 10, 16)),
+        "password_min_length": env.int("PASSWORD_MIN_LENGTH", 8, validate=Range(8, 64)),
+        "default_region": env.str("DEFAULT_REGION", "US", validate=OneOf(sorted(SUPPORTED_REGIONS))),
+        "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
+        "port": port,
+        "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
+        "web_concurrency": env.int("WEB_CONCURRENCY", os.cpu_count() or 2, validate=Range(1, 512)),
+        "database_pool_size": env.int("DATABASE_POOL_SIZE", 8, validate=Range(1, 100)),
+        "database_prepare": env.bool("DATABASE_PREPARE", True),
+        "log_level": env.str("LOG_LEVEL", "INFO", validate=Regexp("^(DEBUG|INFO|WARNING|ERROR)$")),
+    }
+
+
+def _not_empty(value: str) -> None:
+    if not value:
+        raise EnvError("it is empty; give it a value or leave it out")
+
+
+def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
+    def check(value: str) -> None:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise EnvError("it must be an absolute http or https URL, such as https://users.example.com")
+
+    return _required(env.str, name, default, check).rstrip("/")
+
+
+def _database_url(env: FileAwareEnv, is_local: bool) -> str:
+    def check(value: str) -> None:
+        try:
+            url = make_url(_with_driver(value))
+        except ArgumentError:
+            raise EnvError("it must be a URL, such as postgresql://user@host/database") from None
+        if url.get_backend_name() not in ("postgresql", "sqlite"):
+            raise EnvError("it must begin with postgresql:// or sqlite:///")
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise EnvError("SQLite needs a file: sqlite:////absolute/path")
+
+    default = f"sqlite:///{INSTANCE / 'user_service.sqlite3'}" if is_local else None
+    return _with_driver(_required(env.str, "DATABASE_URL", default, check))
+
+
+def _with_driver(url: str) -> str:
+    """Spell the PostgreSQL schemes people write so that SQLAlchemy takes psycopg 3."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme in ("postgres", "postgresql") else url
+
+
+def _master_keys(env: FileAwareEnv, is_local: bool) -> dict[str, bytes]:
+    text = _required(env.str, "MASTER_KEYS", _development_master_keys() if is_local else None, _parse_master_keys)
+    try:
+        return _parse_master_keys(text)
+    except EnvError:
+        return {}  # the fault is on the list already
+
+
+def _parse_master_keys(text: str) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for entry in text.split(","):
+        key_id, separator, encoded = entry.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not separator or not key_id.replace("-", "").replace("_", "").isalnum() or len(key_id) > 64:
+            raise EnvError("each entry must read id:base64-of-32-bytes, separated by commas")
+        if len(key) != 32:
+            raise EnvError(f"the key {key_id!r} must be 32 bytes in base64; make one with: openssl rand -base64 32")
+        if len(set(key)) < 8:
+            raise EnvError(f"the key {key_id!r} is not random; make one with: openssl rand -base64 32")
+        if key_id in keys:
+            raise EnvError(f"the key id {key_id!r} stands twice")
+        keys[key_id] = key
+    return keys
+
+
+def _development_master_keys() -> str:
+    """Make the development key once. A hard link appears whole or not at all, so two processes agree on one key."""
+    path = INSTANCE / "master_keys"
+    if not path.exists():
+        INSTANCE.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=INSTANCE) as draft:  # made with mode 0600
+            draft.write(f"dev:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+            draft.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, path)
+    return path.read_text().strip()
+
+
+def _required(read: Callable[..., Any], name: str, default: str | None, check: Callable[[str], Any]) -> str:
+    def validate(value: str) -> None:
+        check(value)
+
+    value = read(name, validate=validate) if default is None else read(name, default, validate=validate)
+    return value or ""
+
+
+def _describe(faults: Any) -> str:
+    lines = [f"  {name}: {' '.join(str(message) for message in messages)}" for name, messages in faults.items()]
+    return "The configuration has faults; nothing was started.\n" + "\n".join(lines)

@@ -1,0 +1,49 @@
+"""Serving defaults. gunicorn reads this file by itself; the settings come from the environment (config.py)."""
+
+import sys
+
+from config import ConfigurationError, load
+from user_service import logs
+
+try:
+    _settings = load()
+except ConfigurationError as _error:
+    sys.exit(str(_error))
+
+wsgi_app = "wsgi:app"
+bind = f"{_settings.bind}:{_settings.port}"
+workers = _settings.web_concurrency
+# bcrypt lets go of the interpreter lock, so threads use the cores; they outnumber the log-ins that wait for one.
+worker_class = "gthread"
+threads = 32
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+max_requests = 0
+# Each worker opens its own connections: none is made before the fork.
+preload_app = False
+control_socket_disable = True
+forwarded_allow_ips = ""
+accesslog = None
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"service": {"()": logs.formatter, "is_development": _settings.is_development}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "service"}},
+    "root": {"level": _settings.log_level, "handlers": ["stderr"]},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
+}
+
+
+def when_ready(_server):
+    if _settings.is_development:
+        print(f"\n  User Service   {_settings.public_url}\n  API docs       {_settings.public_url}/docs\n", flush=True)
+
+
+def worker_exit(_server, _worker):
+    from user_service.extensions import db
+    from wsgi import app
+
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()

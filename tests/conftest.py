@@ -1,0 +1,80 @@
+"""What the tests stand on: real databases, an application in process, and servers over sockets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.support.databases import POSTGRESQL, SETTINGS, SQLITE, Databases
+from tests.support.people import Client, InProcess
+from tests.support.postgres import PostgresServer, throwaway_server
+from user_service import create_app
+from user_service.extensions import db
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    with ExitStack() as stack:
+        started: list[PostgresServer] = []
+
+        def start_postgres() -> PostgresServer:
+            if not started:
+                started.append(stack.enter_context(throwaway_server()))
+            return started[0]
+
+        yield Databases(tmp_path_factory.mktemp("sqlite"), start_postgres)
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database. A test that asks for it, or for what needs it, runs on both."""
+    return request.param
+
+
+@pytest.fixture
+def database_url(databases: Databases, kind: str) -> Iterator[str]:
+    with databases.copy(kind) as url:
+        yield url
+
+
+@contextmanager
+def running_app(url: str, **changes: Any) -> Iterator[Flask]:
+    app = create_app(replace(SETTINGS, database_url=url, **changes))
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Applications on one database, each with settings of its own."""
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(running_app(database_url, **changes))
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> Client:
+    return Client(InProcess(app))
+
+
+@pytest.fixture
+def person(client: Client) -> Client:
+    """Somebody registered and logged in."""
+    return client.join()
+
+
+@pytest.fixture
+def newcomer(app: Flask) -> Callable[[], Client]:
+    """As many clients as a story needs."""
+    return lambda: Client(InProcess(app))

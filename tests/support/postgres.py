@@ -1,0 +1,135 @@
+"""A throwaway PostgreSQL server, from the binaries that the system has. Works as root too."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+
+def find_binaries() -> Path | None:
+    """The folder with `initdb` and `postgres`, newest version first."""
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    on_path = shutil.which("initdb")
+    if on_path:
+        candidates.append(Path(on_path).resolve().parent)
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+@dataclass
+class PostgresServer:
+    directory: Path
+    binaries: Path
+    process: subprocess.Popen[bytes] | None = None
+    databases: int = 0
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={self.directory}"
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(f"host={self.directory} user=postgres dbname={database}", autocommit=True)
+
+    def create_database(self, template: str = "template1") -> str:
+        self.databases += 1
+        name = f"t{self.databases}"
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.binaries / program, *arguments], check=True, capture_output=True, text=True, **_as_ordinary_user()
+        )
+
+    def start(self, **settings: str) -> None:
+        """Start, and wait until it answers."""
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.directory),
+            "fsync": "off",
+            "max_connections": "100",
+            **settings,
+        }
+        arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.directory / "data", *arguments],
+                stdout=log,
+                stderr=log,
+                **_as_ordinary_user(),
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(200):
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                assert self.process is not None
+                try:
+                    self.process.wait(0.05)
+                except subprocess.TimeoutExpired:
+                    continue
+                raise RuntimeError((self.directory / "log").read_text()) from None
+            return
+        raise RuntimeError("PostgreSQL did not start: " + (self.directory / "log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(2)  # SIGINT: fast shutdown
+            self.process.wait(30)
+            self.process = None
+
+
+@contextmanager
+def throwaway_server(**settings: str) -> Iterator[PostgresServer]:
+    binaries = find_binaries()
+    if binaries is None:
+        raise FileNotFoundError("no PostgreSQL binaries")
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    server = PostgresServer(directory, binaries)
+    try:
+        ordinary = _as_ordinary_user()
+        if ordinary:
+            os.chown(directory, ordinary["user"], ordinary["group"])
+        server.run(
+            "initdb",
+            "-D",
+            str(directory / "data"),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-N",
+        )
+        server.start(**settings)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _as_ordinary_user() -> dict:
+    """PostgreSQL refuses to run as root, so root lends it another user's rights."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise RuntimeError("no ordinary user to run PostgreSQL as")

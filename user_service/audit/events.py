@@ -1,0 +1,24 @@
+"""The names of the events, one spelling each: `<area>.<thing>.<what happened>`."""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    REGISTERED = "auth.user.registered"
+    LOGGED_IN = "auth.login.succeeded"
+    LOGIN_REFUSED = "auth.login.refused"
+    REFRESH_REPLAYED = "auth.refresh.replayed"
+    REFRESH_REUSED = "auth.refresh.reused"
+    LOGGED_OUT = "auth.session.logged_out"
+    SESSION_CLOSED = "auth.session.closed"
+    PROFILE_CREATED = "profile.created"
+    PROFILE_UPDATED = "profile.updated"
+    PROFILE_DELETED = "profile.deleted"
+    PAYMENT_INFO_STORED = "payment.info.stored"
+    PAYMENT_INFO_REPLACED = "payment.info.replaced"
+    PAYMENT_INFO_DELETED = "payment.info.deleted"
+
+
+class Outcome(StrEnum):
+    SUCCESS = "success"
+    REFUSED = "refused"

@@ -1,0 +1,60 @@
+"""Writes the audit trail: a row in the caller's transaction, and the same event in the log."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from user_service import clock
+from user_service.audit.events import Action, Outcome
+from user_service.audit.models import AuditEvent
+from user_service.extensions import db
+
+log = structlog.get_logger("audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from; `web/` sets it for each one."""
+
+    request_id: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+origin: ContextVar[Origin] = ContextVar("origin", default=Origin())
+
+
+def record(
+    action: Action,
+    *,
+    user_id: UUID | None,
+    session_id: UUID | None = None,
+    outcome: Outcome = Outcome.SUCCESS,
+    **detail: Any,
+) -> None:
+    """Add the event to the open transaction; it is kept if that commits. Details are never secrets."""
+    came_from = origin.get()
+    db.session.add(
+        AuditEvent(
+            occurred_at=clock.now(),
+            action=action.value,
+            outcome=outcome.value,
+            user_id=user_id,
+            session_id=session_id,
+            request_id=came_from.request_id,
+            ip=came_from.ip,
+            user_agent=came_from.user_agent,
+            detail=detail,
+        )
+    )
+    log.info(
+        action.value,
+        outcome=outcome.value,
+        user_id=str(user_id) if user_id else None,
+        session_id=str(session_id) if session_id else None,
+        ip=came_from.ip,
+        **detail,
+    )

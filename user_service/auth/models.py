@@ -1,0 +1,80 @@
+"""Users, their sessions, and what is refused before its end."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from user_service.database import Base, UtcDateTime, new_id
+
+
+class User(Base):
+    """Who can log in. The `…_key` columns are the normal forms that uniqueness and look-ups go by."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    username: Mapped[str] = mapped_column(String(64))
+    username_key: Mapped[str] = mapped_column(String(64), unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    password_scheme: Mapped[str] = mapped_column(String(64))
+    password_changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def is_email_verified(self) -> bool:
+        return self.email_verified_at is not None
+
+    @property
+    def is_disabled(self) -> bool:
+        return self.disabled_at is not None
+
+
+class LoginSession(Base):
+    """One log-in and everything refreshed from it: a family of tokens. The row lives while the session does.
+
+    `generation` counts the refreshes. The tokens of the current generation can be minted again from
+    `refresh_jti`, `access_jti`, `issued_at` and `refresh_expires_at`. `confirmed_at` is when an access token of
+    the current generation was first used.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_user_id_id", "user_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    refresh_jti: Mapped[UUID]
+    access_jti: Mapped[UUID]
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    refresh_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ip: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(256))
+
+
+class CloseReason(StrEnum):
+    LOGGED_OUT = "logged_out"
+    CLOSED_BY_USER = "closed_by_user"
+    REFRESH_REUSED = "refresh_reused"
+
+
+class BlockedSession(Base):
+    """A session whose tokens are refused although they have not expired. Kept until none of them can be alive."""
+
+    __tablename__ = "token_blocklist"
+
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(32))
+    blocked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -1,0 +1,146 @@
+"""Registration, tokens, sessions."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from user_service.auth import schemas, service, sessions, tokens
+from user_service.auth.models import CloseReason
+from user_service.errors import DomainError
+from user_service.runtime import runtime
+from user_service.web import body
+from user_service.web.openapi import AUTHENTICATED, WITH_BODY, Blueprint
+from user_service.web.paging import PageRequestSchema, page
+from user_service.web.principal import authenticated, bearer_token, principal
+
+JWKS_SECONDS = 300
+
+blp = Blueprint("auth", __name__, description="Registration, log-in, tokens and sessions")
+
+
+@blp.route("/register", methods=["POST"])
+@blp.arguments(schemas.RegisterRequestSchema)
+@blp.problems(*WITH_BODY, "username_taken", "email_taken")
+@blp.response(201, schemas.RegisterResponseSchema)
+def register(payload: dict[str, str]) -> dict[str, Any]:
+    """Register a new user
+
+    Username and e-mail address are unique whatever their case. The password is refused when it is among the
+    common ones, or contains the username or the e-mail address.
+    """
+    user = service.register_user(**payload)
+    return {"message": f"Welcome, {user.username}. Log in with POST /token.", "user": user}
+
+
+@blp.route("/token", methods=["POST"])
+@blp.arguments(schemas.TokenRequestSchema)
+@blp.problems(*WITH_BODY, "invalid_credentials", "account_disabled")
+@blp.response(200, schemas.TokenPairSchema)
+def log_in(payload: dict[str, str]) -> dict[str, Any]:
+    """Log in
+
+    Answers an access token, to be sent with every request, and a refresh token, to be kept safe. An unknown
+    user and a wrong password get the same answer.
+    """
+    return tokens.issue(service.log_in(**payload))
+
+
+@blp.route("/token/refresh", methods=["POST"])
+@blp.arguments(schemas.RefreshRequestSchema)
+@blp.problems(*WITH_BODY, "invalid_token", "token_expired", "token_revoked", "refresh_token_reused")
+@blp.response(200, schemas.TokenPairSchema)
+def refresh(payload: dict[str, str]) -> dict[str, Any]:
+    """Exchange a refresh token for a new pair
+
+    The token is spent by it. If the answer is lost, present the same token again: it answers the same successor
+    until that was used. A token that was spent longer ago closes the session.
+    """
+    claims = tokens.verify_refresh_token(payload["old_refresh_token"])
+    if runtime().settings.refresh_token_rotation:
+        return tokens.issue(sessions.rotate(claims))
+    return tokens.issue(sessions.renew(claims), refresh_token=payload["old_refresh_token"])
+
+
+@blp.route("/logout", methods=["POST"])
+@blp.problems(*AUTHENTICATED, *WITH_BODY)
+@blp.response(204)
+def log_out() -> None:
+    """Log out
+
+    Ends the session: its access token and its refresh token are refused from now on. Send the access token in
+    the header or, where that is gone, `{"refresh_token": …}` in the body.
+    """
+    claims = _claims_to_log_out()
+    sessions.close_session(user_id=claims.user_id, session_id=claims.session_id, reason=CloseReason.LOGGED_OUT)
+
+
+@blp.route("/sessions", methods=["GET"])
+@authenticated()
+@blp.arguments(PageRequestSchema, location="query")
+@blp.problems(*AUTHENTICATED, "validation_failed")
+@blp.response(200, schemas.SessionsResponseSchema)
+def list_sessions(query: dict[str, Any]) -> Response:
+    """List your sessions, newest first"""
+    user_id = principal().user_id
+
+    def fetch(before: UUID | None, limit: int) -> list[dict[str, Any]]:
+        return [_shown(row) for row in sessions.list_sessions(user_id=user_id, before=before, limit=limit)]
+
+    return page(f"sessions:{user_id}", fetch, schemas.SessionSchema(), **query)
+
+
+@blp.route("/sessions", methods=["DELETE"])
+@authenticated()
+@blp.problems(*AUTHENTICATED)
+@blp.response(204)
+def close_all_sessions() -> None:
+    """End all your sessions, this one included"""
+    sessions.close_all_sessions(user_id=principal().user_id, reason=CloseReason.CLOSED_BY_USER)
+
+
+@blp.route("/sessions/<uuid:session_id>", methods=["DELETE"])
+@authenticated()
+@blp.problems(*AUTHENTICATED, "session_not_found")
+@blp.response(204)
+def close_session(session_id: UUID) -> None:
+    """End one of your sessions"""
+    sessions.close_own_session(user_id=principal().user_id, session_id=session_id)
+
+
+@blp.route("/.well-known/jwks.json", methods=["GET"])
+@blp.problems()
+@blp.response(200, schemas.JwksSchema)
+def jwks() -> Any:
+    """The public keys that verify access tokens
+
+    Coming, current and still valid old ones (RFC 7517).
+    """
+    keys = [key.jwk() for key in runtime().key_ring.published()]
+    return {"keys": keys}, {"Cache-Control": f"public, max-age={JWKS_SECONDS}"}
+
+
+def _claims_to_log_out() -> Any:
+    """The access token's claims, or the refresh token's where the access token is missing or no longer good."""
+    payload = {} if body.is_absent() else _LOG_OUT.load(body.read_object())
+    try:
+        return tokens.verify_access_token(bearer_token())
+    except DomainError:
+        if "refresh_token" not in payload:
+            raise
+    return tokens.verify_refresh_token(payload["refresh_token"])
+
+
+_LOG_OUT = schemas.LogOutRequestSchema()
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "current": row.id == principal().session_id,
+        "created_at": row.created_at,
+        "last_used_at": row.last_used_at,
+        "expires_at": row.refresh_expires_at,
+        "ip": row.ip,
+        "user_agent": row.user_agent,
+    }

@@ -1,0 +1,167 @@
+"""The bodies of registration, tokens and sessions."""
+
+from typing import Any
+
+from marshmallow import fields
+
+from user_service.auth.identifiers import RESERVED_USERNAMES, USERNAME, check_email
+from user_service.runtime import runtime
+from user_service.web.paging import PaginationSchema
+from user_service.web.schema import Moment, Schema, Text, refusal
+
+USER_ID = "01939b1c-8a4e-7c1f-9d37-6f1f0c2a7b11"
+SESSION_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
+EXAMPLE_JWT = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ij…"
+
+
+class Username(Text):
+    def __init__(self, **kw: Any):
+        metadata = {"pattern": f"^{USERNAME.pattern}$", "description": "Unique whatever its case."}
+        super().__init__(min_length=3, max_length=64, trim=False, metadata=metadata, **kw)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        username = super()._deserialize(value, attr, data, **kwargs)
+        if not USERNAME.fullmatch(username):
+            message = "Use letters A-Z, digits, dot, underscore and hyphen; begin with a letter or a digit."
+            raise refusal("invalid_format", message)
+        if username.lower() in RESERVED_USERNAMES:
+            raise refusal("reserved", "This name is reserved. Choose another one.")
+        return username
+
+
+class Email(Text):
+    def __init__(self, **kw: Any):
+        super().__init__(min_length=3, max_length=254, metadata={"format": "email"}, **kw)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        email = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            check_email(email, allow_test_domains=runtime().settings.app_env != "production")
+        except ValueError as error:
+            raise refusal("invalid_format", str(error)) from None
+        return email
+
+
+class Password(Text):
+    """Any characters but control characters; never trimmed, cut or folded."""
+
+    def __init__(self, **kw: Any):
+        metadata = {"format": "password", "description": "At most 1,024 bytes in UTF-8. Never trimmed or cut."}
+        super().__init__(min_length=0, max_length=1024, trim=False, metadata=metadata, **kw)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        password = super()._deserialize(value, attr, data, **kwargs)
+        if len(password.encode()) > self.max_length:
+            raise refusal("password_too_long", "Use at most 1,024 bytes.")
+        return password
+
+
+class RegisterRequestSchema(Schema):
+    example = {"username": "maria.silva", "email": "maria@example.com", "password": "correct horse battery"}
+
+    username = Username(required=True)
+    email = Email(required=True)
+    password = Password(required=True)
+
+
+class UserSchema(Schema):
+    id = fields.UUID(required=True)
+    username = fields.String(required=True)
+    email = fields.String(required=True)
+    email_verified = fields.Boolean(required=True, attribute="is_email_verified")
+    created_at = Moment(required=True)
+
+
+class RegisterResponseSchema(Schema):
+    example = {
+        "message": "Welcome, maria.silva. Log in with POST /token.",
+        "user": {
+            "id": USER_ID,
+            "username": "maria.silva",
+            "email": "maria@example.com",
+            "email_verified": False,
+            "created_at": "2026-11-23T09:30:00.000Z",
+        },
+    }
+
+    message = fields.String(required=True)
+    user = fields.Nested(UserSchema, required=True)
+
+
+class TokenRequestSchema(Schema):
+    example = {"username": "maria.silva", "password": "correct horse battery"}
+
+    username = Text(
+        required=True, min_length=0, max_length=254, trim=False, metadata={"description": "Or the e-mail address."}
+    )
+    password = Password(required=True)
+
+
+class TokenPairSchema(Schema):
+    example = {
+        "access_token": EXAMPLE_JWT,
+        "refresh_token": EXAMPLE_JWT,
+        "token_type": "Bearer",
+        "expires_in": 900,
+        "refresh_expires_in": 604800,
+    }
+
+    access_token = fields.String(required=True)
+    refresh_token = fields.String(required=True)
+    token_type = fields.String(required=True, metadata={"const": "Bearer"})
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    refresh_expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+
+
+class RefreshRequestSchema(Schema):
+    example = {"old_refresh_token": EXAMPLE_JWT}
+
+    old_refresh_token = Text(required=True, max_length=65_536, trim=False)
+
+
+class LogOutRequestSchema(Schema):
+    example = {"refresh_token": EXAMPLE_JWT}
+
+    refresh_token = Text(max_length=65_536, trim=False, metadata={"description": "Where the access token is gone."})
+
+
+class SessionSchema(Schema):
+    id = fields.UUID(required=True)
+    current = fields.Boolean(required=True, metadata={"description": "Whether this request belongs to it."})
+    created_at = Moment(required=True)
+    last_used_at = Moment(required=True)
+    expires_at = Moment(required=True, metadata={"description": "When it ends if it is not refreshed."})
+    ip = fields.String(required=True, allow_none=True)
+    user_agent = fields.String(required=True, allow_none=True)
+
+
+class SessionsResponseSchema(Schema):
+    example = {
+        "data": [
+            {
+                "id": SESSION_ID,
+                "current": True,
+                "created_at": "2026-11-23T09:30:00.000Z",
+                "last_used_at": "2026-11-23T09:45:12.000Z",
+                "expires_at": "2026-11-30T09:45:00.000Z",
+                "ip": "203.0.113.7",
+                "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
+            }
+        ],
+        "pagination": {"next_cursor": None, "has_more": False},
+    }
+
+    data = fields.List(fields.Nested(SessionSchema), required=True)
+    pagination = fields.Nested(PaginationSchema, required=True)
+
+
+class JwksSchema(Schema):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    example = {
+        "keys": [
+            {"kty": "EC", "crv": "P-256", "x": "…", "y": "…", "kid": "Yl3cQ0b1", "use": "sig", "alg": "ES256"},
+        ]
+    }
+
+    keys = fields.List(fields.Dict(), required=True)

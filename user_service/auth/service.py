@@ -1,0 +1,156 @@
+"""Registration and log-in."""
+
+from typing import Any
+
+from sqlalchemy import Row, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from user_service import clock
+from user_service.audit.events import Action, Outcome
+from user_service.audit.service import record
+from user_service.auth import sessions
+from user_service.auth.identifiers import email_key, username_key
+from user_service.auth.models import User
+from user_service.auth.sessions import Grant
+from user_service.database import fetch_all, fetch_one, new_id, transaction
+from user_service.errors import (
+    AccountDisabled,
+    DomainError,
+    EmailTaken,
+    Fault,
+    InvalidCredentials,
+    PasswordRefused,
+    UsernameTaken,
+)
+from user_service.keys.service import create_data_key
+from user_service.runtime import runtime
+from user_service.security.password_policy import problems_of
+
+
+def register_user(*, username: str, email: str, password: str) -> User:
+    """Create a user with a data key of their own.
+
+    Raises PasswordRefused, UsernameTaken, EmailTaken.
+    """
+    _check_new_password(password, pointer="/password", username=username, email=email)
+    password_hash, scheme = runtime().key_ring.get().hasher.hash(password)
+    now = clock.now()
+    user = User(
+        id=new_id(),
+        username=username,
+        username_key=username_key(username),
+        email=email,
+        email_key=email_key(email),
+        password_hash=password_hash,
+        password_scheme=scheme,
+        password_changed_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        with transaction() as session:
+            session.add(user)
+            session.flush()
+            create_data_key(user.id)
+            record(Action.REGISTERED, user_id=user.id)
+    except IntegrityError as error:
+        # The constraints decide who was first; looking comes after, and only to explain.
+        raise _explain_taken(user.username_key, user.email_key) or error from None
+    return user
+
+
+def log_in(*, username: str, password: str) -> Grant:
+    """Open a session. `username` is the username or the e-mail address.
+
+    Raises InvalidCredentials, the same and after the same work for an unknown user and a wrong password, and
+    AccountDisabled after the right one.
+    """
+    hasher = runtime().key_ring.get().hasher
+    user = _find_by_login(username)
+    if user is None:
+        hasher.verify_decoy(password)
+        raise _refuse(None, InvalidCredentials())
+    if not hasher.verify(password, user.password_hash, user.password_scheme):
+        raise _refuse(user, InvalidCredentials())
+    if user.disabled_at is not None:
+        raise _refuse(user, AccountDisabled())
+    rehashed = None
+    if hasher.needs_rehash(user.password_hash, user.password_scheme):
+        rehashed = hasher.hash(password)
+    return _open_session(user, rehashed)
+
+
+def list_users(*, after: Any, limit: int) -> list[Row[Any]]:
+    """Users in order of registration, from the one after the given id on. For development."""
+    table = User.__table__
+    query = select(table.c.id, table.c.username, table.c.email, table.c.created_at)
+    if after is not None:
+        query = query.where(table.c.id > after)
+    return fetch_all(query.order_by(table.c.id).limit(limit))
+
+
+def _check_new_password(password: str, *, pointer: str, username: str, email: str) -> None:
+    min_length = runtime().settings.password_min_length
+    problems = problems_of(password, min_length=min_length, username=username, email=email)
+    if problems:
+        raise PasswordRefused([Fault(pointer, code, message) for code, message in problems])
+
+
+def _find_by_login(login: str) -> Row[Any] | None:
+    """By address when there is an @ in it (no username has one), by username otherwise."""
+    users = User.__table__
+    condition = users.c.email_key == email_key(login) if "@" in login else users.c.username_key == username_key(login)
+    return fetch_one(
+        select(
+            users.c.id,
+            users.c.password_hash,
+            users.c.password_scheme,
+            users.c.password_changed_at,
+            users.c.disabled_at,
+        ).where(condition)
+    )
+
+
+def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
+    """Open the session, unless the password or the account changed while the password was being checked."""
+    # A shared lock lets log-ins of one user run side by side; who is going to write takes the stronger one at once.
+    lock: dict[str, Any] = {"read": True} if rehashed is None else {"key_share": True}
+    with transaction() as session:
+        current = session.scalars(select(User).where(User.id == user.id).with_for_update(**lock)).one_or_none()
+        if current is None or current.password_changed_at != user.password_changed_at or current.is_disabled:
+            raise InvalidCredentials
+        if rehashed is not None:
+            current.password_hash, current.password_scheme = rehashed
+        grant = sessions.open_session(user.id)
+        record(Action.LOGGED_IN, user_id=user.id, session_id=grant.session_id)
+        return grant
+
+
+def _refuse(user: Row[Any] | None, refusal: DomainError) -> DomainError:
+    """Leave a trace of the refusal. What was typed is not written down: it may be a password."""
+    with transaction():
+        record(
+            Action.LOGIN_REFUSED,
+            user_id=user.id if user is not None else None,
+            outcome=Outcome.REFUSED,
+            code=refusal.code,
+        )
+    return refusal
+
+
+def _explain_taken(name_key: str, address_key: str) -> DomainError | None:
+    users = User.__table__
+    rows = fetch_all(
+        select(users.c.username_key, users.c.email_key).where(
+            or_(users.c.username_key == name_key, users.c.email_key == address_key)
+        )
+    )
+    is_name_taken = any(row.username_key == name_key for row in rows)
+    faults = []
+    if is_name_taken:
+        faults.append(Fault("/username", UsernameTaken.code, UsernameTaken.detail))
+    if any(row.email_key == address_key for row in rows):
+        faults.append(Fault("/email", EmailTaken.code, EmailTaken.detail))
+    if not faults:
+        return None
+    return UsernameTaken(faults) if is_name_taken else EmailTaken(faults)

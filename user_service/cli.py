@@ -1,0 +1,5 @@
+"""The commands of the service, under `flask`."""
+
+import click
+
+COMMANDS: list[click.Command] = []

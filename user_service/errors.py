@@ -1,0 +1,117 @@
+"""What can go wrong, in the words of the domain. No HTTP here: `web/problems.py` gives each code its status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One member of the input and what is wrong with it. `pointer` is a JSON Pointer (RFC 6901)."""
+
+    pointer: str
+    code: str
+    message: str
+
+
+class DomainError(Exception):
+    """A refusal. `code` is its name in the catalogue, `detail` tells the reader what to do next."""
+
+    code: ClassVar[str]
+    detail: str
+
+    def __init__(self, faults: Sequence[Fault] = (), *, detail: str | None = None) -> None:
+        super().__init__(self.code)
+        self.faults = tuple(faults)
+        if detail is not None:
+            self.detail = detail
+
+
+class InvalidCredentials(DomainError):
+    code = "invalid_credentials"
+    detail = "The username or the password is wrong. Check both and try again."
+
+
+class AccountDisabled(DomainError):
+    code = "account_disabled"
+    detail = "This account is disabled. Ask the support of the service to enable it."
+
+
+class TokenRequired(DomainError):
+    code = "token_required"
+    detail = "Send the access token in one header: Authorization: Bearer <token>."
+
+
+class InvalidToken(DomainError):
+    code = "invalid_token"
+    detail = "The token is not one of this service's, or not of the kind that belongs here. Log in again."
+
+
+class TokenExpired(DomainError):
+    code = "token_expired"
+    detail = "The token has expired. Refresh the access token; if the refresh token has expired too, log in again."
+
+
+class TokenRevoked(DomainError):
+    code = "token_revoked"
+    detail = "The session of this token has ended. Log in again."
+
+
+class RefreshTokenReused(DomainError):
+    code = "refresh_token_reused"
+    detail = "This refresh token was used before, so its session was closed for safety. Log in again."
+
+
+class SessionNotFound(DomainError):
+    code = "session_not_found"
+    detail = "You have no session with this id. List yours with GET /sessions."
+
+
+class UsernameTaken(DomainError):
+    code = "username_taken"
+    detail = "Somebody has this username. Choose another one."
+
+
+class EmailTaken(DomainError):
+    code = "email_taken"
+    detail = "An account with this e-mail address exists. Log in, or use another address."
+
+
+class PasswordRefused(DomainError):
+    code = "validation_failed"
+    detail = "The password cannot be used. The errors say why; choose another one."
+
+
+class ProfileNotFound(DomainError):
+    code = "profile_not_found"
+    detail = "You have no profile yet. Create it with POST /profile."
+
+
+class ProfileExists(DomainError):
+    code = "profile_exists"
+    detail = "You have a profile already. Change it with PUT /profile."
+
+
+class PaymentInfoNotFound(DomainError):
+    code = "payment_info_not_found"
+    detail = "No payment information is stored. Store it with POST /profile/payment_info."
+
+
+class PaymentInfoExists(DomainError):
+    code = "payment_info_exists"
+    detail = "Payment information is stored already. Replace it with PUT /profile/payment_info."
+
+
+class PreconditionFailed(DomainError):
+    code = "precondition_failed"
+    detail = "What you want to change has changed since you read it. Read it again and decide anew."
+
+
+class InvalidCursor(DomainError):
+    code = "validation_failed"
+    detail = "The cursor is not one of this list's. Start again without it."
+
+
+class ServiceUnavailable(DomainError):
+    code = "service_unavailable"
+    detail = "A part that this request needs is not available. Nothing was changed; try again shortly."

@@ -1,0 +1,63 @@
+"""The profile of the one who asks."""
+
+from typing import Any
+
+from flask import Response, g
+
+from user_service import lifecycle
+from user_service.profile import schemas, service
+from user_service.reads import find_principal_with_profile
+from user_service.web.etag import if_match, respond
+from user_service.web.openapi import AUTHENTICATED, WITH_BODY, Blueprint
+from user_service.web.principal import authenticated, principal
+
+blp = Blueprint("profile", __name__, description="Name, phone and shipping address")
+_PROFILE = schemas.ProfileResponseSchema()
+
+
+@blp.route("/profile", methods=["POST"])
+@authenticated()
+@blp.arguments(schemas.ProfileRequestSchema)
+@blp.problems(*AUTHENTICATED, *WITH_BODY, "profile_exists", "raw_card_number_refused")
+@blp.response(201, schemas.ProfileResponseSchema)
+def create_profile(payload: dict[str, Any]) -> Response:
+    """Create your profile"""
+    profile = service.create_profile(principal=principal(), **payload)
+    return respond(_PROFILE, profile, status=201, headers={"Location": "/profile/me"})
+
+
+@blp.route("/profile/me", methods=["GET"])
+@authenticated(find_principal_with_profile)
+@blp.problems(*AUTHENTICATED, "profile_not_found")
+@blp.alt_response(304, description="The profile is the one that If-None-Match names.")
+@blp.response(200, schemas.ProfileResponseSchema)
+def get_profile() -> Response:
+    """Read your profile"""
+    return respond(_PROFILE, service.view_of(principal(), g.principal_row))
+
+
+@blp.route("/profile", methods=["PUT"])
+@authenticated()
+@blp.arguments(schemas.ProfileChangesSchema)
+@blp.problems(*AUTHENTICATED, *WITH_BODY, "profile_not_found", "precondition_failed", "raw_card_number_refused")
+@blp.response(200, schemas.ProfileResponseSchema)
+def update_profile(changes: dict[str, Any]) -> Response:
+    """Change your profile
+
+    A member that is left out keeps its value. Send `If-Match` with the ETag that you read to be sure that nobody
+    changed the profile in between.
+    """
+    return respond(_PROFILE, service.update_profile(principal=principal(), changes=changes, check=if_match(_PROFILE)))
+
+
+@blp.route("/profile", methods=["DELETE"])
+@authenticated()
+@blp.problems(*AUTHENTICATED, "profile_not_found", "precondition_failed")
+@blp.response(200, schemas.MessageSchema)
+def delete_profile() -> dict[str, str]:
+    """Delete your profile
+
+    The stored payment information goes with it. The account stays.
+    """
+    lifecycle.delete_profile(principal=principal(), check=if_match(_PROFILE))
+    return schemas.MessageSchema.example

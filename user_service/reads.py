@@ -1,0 +1,74 @@
+"""The statements that span features: who a request acts as, alone and together with the profile.
+
+Built once, run in autocommit. Each asks in one round trip whether the session was closed, whether the user
+may act, and for what the answer needs.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
+
+from user_service.auth.models import BlockedSession, LoginSession, User
+from user_service.database import fetch_one
+from user_service.keys.models import SealedDataKey
+from user_service.profile.models import Profile
+
+
+def _principal_columns() -> list[ColumnElement[Any]]:
+    return [
+        User.__table__.c.id.label("user_id"),
+        User.__table__.c.username,
+        User.__table__.c.email,
+        User.__table__.c.disabled_at,
+        LoginSession.__table__.c.generation,
+        LoginSession.__table__.c.confirmed_at,
+        BlockedSession.__table__.c.session_id.label("blocked_session_id"),
+    ]
+
+
+def _principal_statement(*columns: ColumnElement[Any]) -> Select[Any]:
+    sessions, blocklist, users = LoginSession.__table__, BlockedSession.__table__, User.__table__
+    session_id: ColumnElement[UUID] = bindparam("session_id")
+    user_id: ColumnElement[UUID] = bindparam("user_id")
+    return (
+        select(*_principal_columns(), *columns)
+        .select_from(users)
+        .join(sessions, (sessions.c.user_id == users.c.id) & (sessions.c.id == session_id))
+        .outerjoin(blocklist, blocklist.c.session_id == session_id)
+        .where(users.c.id == user_id)
+    )
+
+
+def _profile_statement() -> Select[Any]:
+    profiles, data_keys = Profile.__table__, SealedDataKey.__table__
+    return (
+        _principal_statement(
+            profiles.c.user_id.label("profile_id"),
+            profiles.c.name,
+            profiles.c.sealed_phone,
+            profiles.c.sealed_phone_e164,
+            profiles.c.sealed_shipping_address,
+            profiles.c.created_at,
+            profiles.c.updated_at,
+            data_keys.c.key_id,
+            data_keys.c.master_key_id,
+            data_keys.c.wrapped_key,
+        )
+        .outerjoin(profiles, profiles.c.user_id == bindparam("user_id"))
+        .outerjoin(data_keys, data_keys.c.user_id == bindparam("user_id"))
+    )
+
+
+_PRINCIPAL = _principal_statement()
+_PRINCIPAL_WITH_PROFILE = _profile_statement()
+
+
+def find_principal(session_id: UUID, user_id: UUID) -> Row[Any] | None:
+    """The user and the open session; None when either is gone."""
+    return fetch_one(_PRINCIPAL, session_id=session_id, user_id=user_id)
+
+
+def find_principal_with_profile(session_id: UUID, user_id: UUID) -> Row[Any] | None:
+    """The same, with the profile (`profile_id` is None without one) and the wrapped data key."""
+    return fetch_one(_PRINCIPAL_WITH_PROFILE, session_id=session_id, user_id=user_id)

@@ -1,0 +1,24 @@
+"""What one application holds for its life, for the layers that know no Flask."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from user_service.extensions import application_state
+from user_service.keys.ring import KeyRing
+from user_service.principal import AccessClaims
+from user_service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """`verify_access_token` is put in by `create_app`: tokens belong to a feature, and `web/` knows none."""
+
+    settings: Settings
+    key_ring: KeyRing
+    verify_access_token: Callable[[str], AccessClaims]
+
+
+def runtime() -> Runtime:
+    """The runtime of the running application. Raises RuntimeError outside an application context."""
+    return cast(Runtime, application_state())

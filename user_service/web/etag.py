@@ -1,0 +1,39 @@
+"""Entity tags over what is shown, and the conditions that clients put on them (RFC 9110, 8.8.3 and 13)."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from flask import Response, request
+from marshmallow import Schema
+
+from user_service.errors import PreconditionFailed
+
+
+def etag_of(representation: Any) -> str:
+    """A strong tag, without its quotes."""
+    return hashlib.sha256(orjson.dumps(representation)).hexdigest()[:32]
+
+
+def respond(schema: Schema, shown: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with the representation and its tag; 304 without a body where the client has it already."""
+    representation = schema.dump(shown)
+    tag = etag_of(representation)
+    if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+    else:
+        response = Response(orjson.dumps(representation), status, headers, mimetype="application/json")
+    response.set_etag(tag)
+    return response
+
+
+def if_match(schema: Schema) -> Callable[[Any], None]:
+    """A check for a service to make on what it is about to change, under its lock. Raises PreconditionFailed."""
+    condition = request.if_match
+
+    def check(shown: Any) -> None:
+        if condition and not condition.contains(etag_of(schema.dump(shown))):
+            raise PreconditionFailed
+
+    return check

@@ -1,0 +1,73 @@
+"""Is the process alive, and can it serve? Neither answer tells versions or addresses."""
+
+from collections.abc import Callable
+
+import structlog
+from marshmallow import fields
+from sqlalchemy import text
+
+from user_service.database import fetch_one, is_migrated
+from user_service.runtime import runtime
+from user_service.web.openapi import Blueprint
+from user_service.web.problems import RETRY_AFTER_SECONDS
+from user_service.web.schema import Schema
+
+blp = Blueprint("operations", __name__, description="For operators")
+log = structlog.get_logger("health")
+
+
+class HealthSchema(Schema):
+    example = {"status": "ok"}
+
+    status = fields.String(required=True)
+
+
+class ReadinessSchema(Schema):
+    example = {"status": "ready", "failed": []}
+
+    status = fields.String(required=True)
+    failed = fields.List(fields.String(), required=True)
+
+
+@blp.route("/healthz", methods=["GET"])
+@blp.response(200, HealthSchema)
+def healthz() -> dict[str, str]:
+    """Whether the process is alive
+
+    Asks nobody else, so it answers while the database is down.
+    """
+    return HealthSchema.example
+
+
+@blp.route("/readyz", methods=["GET"])
+@blp.alt_response(503, schema=ReadinessSchema, example={"status": "unavailable", "failed": ["database"]})
+@blp.response(200, ReadinessSchema)
+def readyz() -> tuple[dict[str, object], int, dict[str, str]]:
+    """Whether requests can be served
+
+    The database is reachable, its schema at the revision that this release needs or past it, the keys are loaded.
+    """
+    failed = [name for name, check in _CHECKS.items() if not _passes(name, check)]
+    if failed:
+        return {"status": "unavailable", "failed": failed}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {"status": "ready", "failed": []}, 200, {}
+
+
+def _passes(name: str, check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception as error:
+        log.warning("readiness.failed", check=name, error=type(error).__name__)
+        return False
+
+
+def _keys_are_loaded() -> bool:
+    runtime().key_ring.get()
+    return True
+
+
+_CHECKS: dict[str, Callable[[], bool]] = {
+    "database": lambda: fetch_one(text("SELECT 1")) is not None,
+    "migrations": is_migrated,
+    "keys": _keys_are_loaded,
+}

@@ -1,0 +1,69 @@
+"""What happens around every request: its id, where it came from, the headers of every answer, one log line."""
+
+import re
+import secrets
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from user_service.audit.service import Origin, origin
+from user_service.settings import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+HSTS_SECONDS = 2 * 365 * 86_400
+MAX_USER_AGENT = 256
+
+log = structlog.get_logger("requests")
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.before_request(_begin)
+    app.after_request(_end)
+    if settings.public_url.startswith("https:"):
+        app.after_request(_promise_https)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+
+
+def _begin() -> None:
+    g.started_at = time.perf_counter()
+    sent = request.headers.get("X-Request-ID", "")
+    g.request_id = sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+    clear_contextvars()
+    bind_contextvars(request_id=g.request_id)
+    agent = request.headers.get("User-Agent")
+    origin.set(Origin(g.request_id, request.remote_addr, _printable(agent) if agent else None))
+
+
+def _end(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-ID"] = g.request_id
+    # The rule, not the path: what a client puts into a path may be anything, a secret too.
+    log.info(
+        "request",
+        method=request.method if request.url_rule else "OTHER",
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        milliseconds=round((time.perf_counter() - g.started_at) * 1000, 1),
+    )
+    return response
+
+
+def _promise_https(response: Response) -> Response:
+    response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
+    return response
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())[:MAX_USER_AGENT]
