@@ -28,6 +28,14 @@ ALL_INTERFACES = "0.0.0.0"  # noqa: S104  # in production a container or a proxy
 ENVIRONMENTS = ("production", "development", "testing")
 
 
+REQUIRED = {
+    "PUBLIC_URL": "name the address that clients reach, such as https://users.example.com",
+    "DATABASE_URL": "name the database, such as postgresql://user@host/database",
+    "MASTER_KEYS": 'make one with: echo "2026-a:$(openssl rand -base64 32)"',
+}
+FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first try: make run (APP_ENV=development)."
+
+
 class ConfigurationError(Exception):
     """The environment cannot make a running service; the message lists every fault, one a line."""
 
@@ -67,6 +75,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "bcrypt_rounds": env.int("BCRYPT_ROUNDS", 12, validate=Range(4 if is_local else 10, 16)),
         "password_min_length": env.int("PASSWORD_MIN_LENGTH", 8, validate=Range(8, 64)),
         "default_region": env.str("DEFAULT_REGION", "US", validate=OneOf(sorted(SUPPORTED_REGIONS))),
+        "max_sessions_per_user": env.int("MAX_SESSIONS_PER_USER", 100, validate=Range(1, 10_000)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
@@ -162,5 +171,12 @@ def _required(read: Callable[..., Any], name: str, default: str | None, check: C
 
 
 def _describe(faults: Any) -> str:
-    lines = [f"  {name}: {' '.join(str(message) for message in messages)}" for name, messages in faults.items()]
-    return "The configuration has faults; nothing was started.\n" + "\n".join(lines)
+    lines = [
+        f"  {name}: {' '.join(_advice(name, str(message)) for message in messages)}"
+        for name, messages in faults.items()
+    ]
+    return "\n".join(["The configuration has faults; nothing was started.", *lines, FIRST_TRY])
+
+
+def _advice(name: str, message: str) -> str:
+    return f"it is not set; {REQUIRED[name]}" if message == "Environment variable not set." else message

@@ -10,6 +10,11 @@ try:
 except ConfigurationError as _error:
     sys.exit(str(_error))
 
+# A worker must load the code that lies on disk when it starts, not what this process read at its own start:
+# else SIGHUP would mix two releases.
+for _name in [name for name in sys.modules if name.partition(".")[0] in ("config", "user_service")]:
+    del sys.modules[_name]
+
 wsgi_app = "wsgi:app"
 bind = f"{_settings.bind}:{_settings.port}"
 workers = _settings.web_concurrency
@@ -38,6 +43,13 @@ logconfig_dict = {
 def when_ready(_server):
     if _settings.is_development:
         print(f"\n  User Service   {_settings.public_url}\n  API docs       {_settings.public_url}/docs\n", flush=True)
+
+
+def post_worker_init(_worker):
+    from user_service.startup import check_in_background
+    from wsgi import app
+
+    check_in_background(app)
 
 
 def worker_exit(_server, _worker):

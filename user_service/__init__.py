@@ -89,12 +89,14 @@ def _bind_database(app: Flask) -> None:
 
 
 def _register_blueprints(api: Any, settings: Settings) -> None:
+    from user_service.account.routes import blp as account
+    from user_service.auth.introspection_routes import blp as services
     from user_service.auth.routes import blp as auth
     from user_service.payment.routes import blp as payment
     from user_service.profile.routes import blp as profile
     from user_service.web.health import blp as health
 
-    for blueprint in (auth, profile, payment, health):
+    for blueprint in (auth, account, profile, payment, services, health):
         api.register_blueprint(blueprint)
     if settings.is_development:
         from user_service.development.routes import blp as development

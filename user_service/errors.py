@@ -67,6 +67,41 @@ class SessionNotFound(DomainError):
     detail = "You have no session with this id. List yours with GET /sessions."
 
 
+class Forbidden(DomainError):
+    code = "forbidden"
+    detail = "This is for other services of the company. A user's token opens nothing here."
+
+
+class InsufficientScope(DomainError):
+    code = "insufficient_scope"
+    detail = "The client's scopes do not cover this. Make a client that has the scope."
+
+
+class WrongPassword(DomainError):
+    code = "wrong_password"
+    detail = "The current password is wrong. Type it again."
+
+
+class ClientNameTaken(DomainError):
+    code = "client_name_taken"
+    detail = "A client of this name exists. Choose another name."
+
+
+class ClientNotFound(DomainError):
+    code = "client_not_found"
+    detail = "There is no such client, or it is revoked already. List them with: flask clients list"
+
+
+class KeyNotFound(DomainError):
+    code = "key_not_found"
+    detail = "There is no such key. List them with: flask keys list"
+
+
+class LastKey(DomainError):
+    code = "last_key"
+    detail = "No other key can sign. Make one first with: flask keys rotate --now"
+
+
 class UsernameTaken(DomainError):
     code = "username_taken"
     detail = "Somebody has this username. Choose another one."

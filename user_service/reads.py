@@ -23,6 +23,7 @@ def _principal_columns() -> list[ColumnElement[Any]]:
         User.__table__.c.disabled_at,
         LoginSession.__table__.c.generation,
         LoginSession.__table__.c.confirmed_at,
+        LoginSession.__table__.c.access_floor,
         BlockedSession.__table__.c.session_id.label("blocked_session_id"),
     ]
 

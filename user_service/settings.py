@@ -22,6 +22,7 @@ class Settings:
     bcrypt_rounds: int = 12
     password_min_length: int = 8
     default_region: str = "US"
+    max_sessions_per_user: int = 100
     trusted_proxies: int = 0
     port: int = 8000
     bind: str = "127.0.0.1"

@@ -54,7 +54,21 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("session_id", name="pk_token_blocklist"),
     )
+    op.create_index("ix_token_blocklist_blocked_at", "token_blocklist", ["blocked_at"])
     op.create_index("ix_token_blocklist_expires_at", "token_blocklist", ["expires_at"])
+    op.create_table(
+        "service_clients",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("secret_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_service_clients"),
+        sa.UniqueConstraint("name", name="uq_service_clients_name"),
+        sa.UniqueConstraint("secret_digest", name="uq_service_clients_secret_digest"),
+    )
 
     op.create_table(
         "users",
@@ -126,6 +140,8 @@ def upgrade() -> None:
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refresh_expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_replayed", sa.Boolean(), nullable=False),
+        sa.Column("access_floor", sa.Integer(), nullable=False),
         sa.Column("ip", sa.String(length=45), nullable=True),
         sa.Column("user_agent", sa.String(length=256), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id_users", ondelete="CASCADE"),
@@ -141,6 +157,7 @@ def downgrade() -> None:
     op.drop_table("payment_infos")
     op.drop_table("data_keys")
     op.drop_table("users")
+    op.drop_table("service_clients")
     op.drop_table("token_blocklist")
     op.drop_table("signing_keys")
     op.drop_table("service_secrets")

@@ -11,6 +11,13 @@ class Action(StrEnum):
     REFRESH_REUSED = "auth.refresh.reused"
     LOGGED_OUT = "auth.session.logged_out"
     SESSION_CLOSED = "auth.session.closed"
+    PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  # an action, not a password
+    PASSWORD_CHANGE_REFUSED = "auth.password.change_refused"  # noqa: S105
+    CLIENT_CREATED = "client.created"
+    CLIENT_REVOKED = "client.revoked"
+    KEY_ROTATED = "key.rotated"
+    KEY_RETIRED = "key.retired"
+    MASTER_KEY_ROTATED = "key.master_rotated"
     PROFILE_CREATED = "profile.created"
     PROFILE_UPDATED = "profile.updated"
     PROFILE_DELETED = "profile.deleted"

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Row, select
 
 from user_service import clock
 from user_service.audit.events import Action, Outcome
 from user_service.audit.models import AuditEvent
+from user_service.database import fetch_all
 from user_service.extensions import db
 
 log = structlog.get_logger("audit")
@@ -25,6 +27,15 @@ class Origin:
 
 
 origin: ContextVar[Origin] = ContextVar("origin", default=Origin())
+
+
+def list_events(*, user_id: UUID, before: UUID | None, limit: int) -> list[Row[Any]]:
+    """The user's own events, newest first, from the one before the given id on."""
+    table = AuditEvent.__table__
+    query = select(table).where(table.c.user_id == user_id)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return fetch_all(query.order_by(table.c.id.desc()).limit(limit))
 
 
 def record(

@@ -42,7 +42,9 @@ class LoginSession(Base):
 
     `generation` counts the refreshes. The tokens of the current generation can be minted again from
     `refresh_jti`, `access_jti`, `issued_at` and `refresh_expires_at`. `confirmed_at` is when an access token of
-    the current generation was first used.
+    the current generation was first used. `is_replayed` says that the current generation was handed out again
+    after the grace window: to an owner who lost an answer, or to a thief. Access tokens of a generation below
+    `access_floor` are refused.
     """
 
     __tablename__ = "sessions"
@@ -59,6 +61,8 @@ class LoginSession(Base):
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     refresh_expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_replayed: Mapped[bool] = mapped_column(default=False)
+    access_floor: Mapped[int] = mapped_column(Integer, default=0)
     ip: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(256))
 
@@ -67,6 +71,9 @@ class CloseReason(StrEnum):
     LOGGED_OUT = "logged_out"
     CLOSED_BY_USER = "closed_by_user"
     REFRESH_REUSED = "refresh_reused"
+    TOO_MANY_SESSIONS = "too_many_sessions"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # a reason, not a password
+    CLOSED_BY_OPERATOR = "closed_by_operator"
 
 
 class BlockedSession(Base):
@@ -76,5 +83,5 @@ class BlockedSession(Base):
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)
     reason: Mapped[str] = mapped_column(String(32))
-    blocked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    blocked_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

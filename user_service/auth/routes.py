@@ -5,23 +5,29 @@ from uuid import UUID
 
 from flask import Response
 
-from user_service.auth import schemas, service, sessions, tokens
+from user_service.auth import refreshing, schemas, service, sessions, tokens
 from user_service.auth.models import CloseReason
 from user_service.errors import DomainError
 from user_service.runtime import runtime
 from user_service.web import body
-from user_service.web.openapi import AUTHENTICATED, WITH_BODY, Blueprint
+from user_service.web.openapi import Blueprint
 from user_service.web.paging import PageRequestSchema, page
 from user_service.web.principal import authenticated, bearer_token, principal
 
 JWKS_SECONDS = 300
+SESSION = {
+    "name": "session_id",
+    "in": "path",
+    "description": "An `id` of `GET /sessions`.",
+    "example": schemas.SESSION_ID,
+}
 
 blp = Blueprint("auth", __name__, description="Registration, log-in, tokens and sessions")
 
 
 @blp.route("/register", methods=["POST"])
 @blp.arguments(schemas.RegisterRequestSchema)
-@blp.problems(*WITH_BODY, "username_taken", "email_taken")
+@blp.problems("username_taken", "email_taken")
 @blp.response(201, schemas.RegisterResponseSchema)
 def register(payload: dict[str, str]) -> dict[str, Any]:
     """Register a new user
@@ -35,7 +41,7 @@ def register(payload: dict[str, str]) -> dict[str, Any]:
 
 @blp.route("/token", methods=["POST"])
 @blp.arguments(schemas.TokenRequestSchema)
-@blp.problems(*WITH_BODY, "invalid_credentials", "account_disabled")
+@blp.problems("invalid_credentials", "account_disabled")
 @blp.response(200, schemas.TokenPairSchema)
 def log_in(payload: dict[str, str]) -> dict[str, Any]:
     """Log in
@@ -48,7 +54,7 @@ def log_in(payload: dict[str, str]) -> dict[str, Any]:
 
 @blp.route("/token/refresh", methods=["POST"])
 @blp.arguments(schemas.RefreshRequestSchema)
-@blp.problems(*WITH_BODY, "invalid_token", "token_expired", "token_revoked", "refresh_token_reused")
+@blp.problems("invalid_token", "token_expired", "token_revoked", "refresh_token_reused")
 @blp.response(200, schemas.TokenPairSchema)
 def refresh(payload: dict[str, str]) -> dict[str, Any]:
     """Exchange a refresh token for a new pair
@@ -58,12 +64,14 @@ def refresh(payload: dict[str, str]) -> dict[str, Any]:
     """
     claims = tokens.verify_refresh_token(payload["old_refresh_token"])
     if runtime().settings.refresh_token_rotation:
-        return tokens.issue(sessions.rotate(claims))
-    return tokens.issue(sessions.renew(claims), refresh_token=payload["old_refresh_token"])
+        return tokens.issue(refreshing.rotate(claims))
+    return tokens.issue(refreshing.renew(claims), refresh_token=payload["old_refresh_token"])
 
 
 @blp.route("/logout", methods=["POST"])
-@blp.problems(*AUTHENTICATED, *WITH_BODY)
+@blp.reads(schemas.LogOutRequestSchema, required=False)
+@blp.optionally_authenticated
+@blp.problems("token_required", "invalid_token", "token_expired")
 @blp.response(204)
 def log_out() -> None:
     """Log out
@@ -78,10 +86,12 @@ def log_out() -> None:
 @blp.route("/sessions", methods=["GET"])
 @authenticated()
 @blp.arguments(PageRequestSchema, location="query")
-@blp.problems(*AUTHENTICATED, "validation_failed")
-@blp.response(200, schemas.SessionsResponseSchema)
+@blp.response(200, schemas.SessionsResponseSchema, headers=["Link"])
 def list_sessions(query: dict[str, Any]) -> Response:
-    """List your sessions, newest first"""
+    """List your sessions
+
+    Newest first. A session is a log-in on one device; it ends by a log-out, or when it is no longer refreshed.
+    """
     user_id = principal().user_id
 
     def fetch(before: UUID | None, limit: int) -> list[dict[str, Any]]:
@@ -92,24 +102,28 @@ def list_sessions(query: dict[str, Any]) -> Response:
 
 @blp.route("/sessions", methods=["DELETE"])
 @authenticated()
-@blp.problems(*AUTHENTICATED)
 @blp.response(204)
 def close_all_sessions() -> None:
-    """End all your sessions, this one included"""
+    """End all your sessions
+
+    This one included: log in again after it.
+    """
     sessions.close_all_sessions(user_id=principal().user_id, reason=CloseReason.CLOSED_BY_USER)
 
 
-@blp.route("/sessions/<uuid:session_id>", methods=["DELETE"])
+@blp.route("/sessions/<uuid:session_id>", methods=["DELETE"], parameters=[SESSION])
 @authenticated()
-@blp.problems(*AUTHENTICATED, "session_not_found")
+@blp.problems("session_not_found", "not_found")
 @blp.response(204)
 def close_session(session_id: UUID) -> None:
-    """End one of your sessions"""
+    """End one of your sessions
+
+    Its tokens are refused from now on, here and everywhere.
+    """
     sessions.close_own_session(user_id=principal().user_id, session_id=session_id)
 
 
 @blp.route("/.well-known/jwks.json", methods=["GET"])
-@blp.problems()
 @blp.response(200, schemas.JwksSchema)
 def jwks() -> Any:
     """The public keys that verify access tokens

@@ -11,12 +11,19 @@ from user_service.web.schema import Moment, Schema, Text, refusal
 
 USER_ID = "01939b1c-8a4e-7c1f-9d37-6f1f0c2a7b11"
 SESSION_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
+ANY_TEXT = "At most 1,024 bytes in UTF-8. Never trimmed or cut."
+NEW_PASSWORD = {
+    "settings": {"minLength": "password_min_length"},
+    "description": f"{ANY_TEXT} Common ones are refused, and those that hold the username or the e-mail address.",
+}
+COORDINATE = {"pattern": "^[A-Za-z0-9_-]{43}$", "description": "32 bytes in base64url."}
+UNIQUE_EMAIL = "Unique whatever its case."
 EXAMPLE_JWT = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ij…"
 
 
 class Username(Text):
     def __init__(self, **kw: Any):
-        metadata = {"pattern": f"^{USERNAME.pattern}$", "description": "Unique whatever its case."}
+        metadata = {"pattern": f"^{USERNAME.pattern}$", "description": "Unique whatever its case. Some are reserved."}
         super().__init__(min_length=3, max_length=64, trim=False, metadata=metadata, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -31,7 +38,7 @@ class Username(Text):
 
 class Email(Text):
     def __init__(self, **kw: Any):
-        super().__init__(min_length=3, max_length=254, metadata={"format": "email"}, **kw)
+        super().__init__(min_length=3, max_length=254, metadata={"format": "email", "description": UNIQUE_EMAIL}, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         email = super()._deserialize(value, attr, data, **kwargs)
@@ -46,7 +53,7 @@ class Password(Text):
     """Any characters but control characters; never trimmed, cut or folded."""
 
     def __init__(self, **kw: Any):
-        metadata = {"format": "password", "description": "At most 1,024 bytes in UTF-8. Never trimmed or cut."}
+        metadata = {"format": "password", "description": ANY_TEXT} | kw.pop("metadata", {})
         super().__init__(min_length=0, max_length=1024, trim=False, metadata=metadata, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -61,13 +68,15 @@ class RegisterRequestSchema(Schema):
 
     username = Username(required=True)
     email = Email(required=True)
-    password = Password(required=True)
+    password = Password(required=True, metadata=NEW_PASSWORD)
 
 
 class UserSchema(Schema):
-    id = fields.UUID(required=True)
+    """Who logs in."""
+
+    id = fields.UUID(required=True, metadata={"description": "The `sub` of the tokens."})
     username = fields.String(required=True)
-    email = fields.String(required=True)
+    email = fields.String(required=True, metadata={"format": "email"})
     email_verified = fields.Boolean(required=True, attribute="is_email_verified")
     created_at = Moment(required=True)
 
@@ -84,7 +93,7 @@ class RegisterResponseSchema(Schema):
         },
     }
 
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "For people."})
     user = fields.Nested(UserSchema, required=True)
 
 
@@ -92,7 +101,11 @@ class TokenRequestSchema(Schema):
     example = {"username": "maria.silva", "password": "correct horse battery"}
 
     username = Text(
-        required=True, min_length=0, max_length=254, trim=False, metadata={"description": "Or the e-mail address."}
+        required=True,
+        min_length=0,
+        max_length=254,
+        trim=False,
+        metadata={"description": "The username or the e-mail address."},
     )
     password = Password(required=True)
 
@@ -106,11 +119,19 @@ class TokenPairSchema(Schema):
         "refresh_expires_in": 604800,
     }
 
-    access_token = fields.String(required=True)
-    refresh_token = fields.String(required=True)
+    access_token = fields.String(
+        required=True, metadata={"description": "A JWT; other services verify it with the JWKS."}
+    )
+    refresh_token = fields.String(
+        required=True, metadata={"description": "For `POST /token/refresh` and `POST /logout` alone. Keep it safe."}
+    )
     token_type = fields.String(required=True, metadata={"const": "Bearer"})
-    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
-    refresh_expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    expires_in = fields.Integer(
+        required=True, metadata={"minimum": 0, "description": "How many seconds the access token lives from now on."}
+    )
+    refresh_expires_in = fields.Integer(
+        required=True, metadata={"minimum": 0, "description": "How many seconds the refresh token lives from now on."}
+    )
 
 
 class RefreshRequestSchema(Schema):
@@ -126,13 +147,15 @@ class LogOutRequestSchema(Schema):
 
 
 class SessionSchema(Schema):
+    """A log-in on one device."""
+
     id = fields.UUID(required=True)
     current = fields.Boolean(required=True, metadata={"description": "Whether this request belongs to it."})
     created_at = Moment(required=True)
     last_used_at = Moment(required=True)
     expires_at = Moment(required=True, metadata={"description": "When it ends if it is not refreshed."})
-    ip = fields.String(required=True, allow_none=True)
-    user_agent = fields.String(required=True, allow_none=True)
+    ip = fields.String(required=True, allow_none=True, metadata={"description": "The address it was opened from."})
+    user_agent = fields.String(required=True, allow_none=True, metadata={"maxLength": 256})
 
 
 class SessionsResponseSchema(Schema):
@@ -155,13 +178,33 @@ class SessionsResponseSchema(Schema):
     pagination = fields.Nested(PaginationSchema, required=True)
 
 
+class JwkSchema(Schema):
+    """The public half of a key that signs tokens (RFC 7517, RFC 7518, 6.2)."""
+
+    kty = fields.String(required=True, metadata={"const": "EC"})
+    crv = fields.String(required=True, metadata={"const": "P-256"})
+    x = fields.String(required=True, metadata=COORDINATE)
+    y = fields.String(required=True, metadata=COORDINATE)
+    kid = fields.String(required=True, metadata={"description": "As in the header of the tokens it signed."})
+    use = fields.String(required=True, metadata={"const": "sig"})
+    alg = fields.String(required=True, metadata={"const": "ES256"})
+
+
 class JwksSchema(Schema):
     """A JSON Web Key Set (RFC 7517)."""
 
     example = {
         "keys": [
-            {"kty": "EC", "crv": "P-256", "x": "…", "y": "…", "kid": "Yl3cQ0b1", "use": "sig", "alg": "ES256"},
+            {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "sxzQaJvQYVBbU__l-__ATmaH8_sC5I5OIY0dKay_h0Q",
+                "y": "NHnWA2OgrgNiNgjFSWPIxx29LoAZEKOrB4xh8YTrNcE",
+                "kid": "cMP_PP3jITYWFEpT",
+                "use": "sig",
+                "alg": "ES256",
+            },
         ]
     }
 
-    keys = fields.List(fields.Dict(), required=True)
+    keys = fields.List(fields.Nested(JwkSchema), required=True)

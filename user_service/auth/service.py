@@ -1,6 +1,7 @@
 """Registration and log-in."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -9,9 +10,9 @@ from user_service import clock
 from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
 from user_service.auth import sessions
+from user_service.auth.grants import Grant
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import User
-from user_service.auth.sessions import Grant
 from user_service.database import fetch_all, fetch_one, new_id, transaction
 from user_service.errors import (
     AccountDisabled,
@@ -20,6 +21,7 @@ from user_service.errors import (
     Fault,
     InvalidCredentials,
     PasswordRefused,
+    TokenRevoked,
     UsernameTaken,
 )
 from user_service.keys.service import create_data_key
@@ -32,7 +34,7 @@ def register_user(*, username: str, email: str, password: str) -> User:
 
     Raises PasswordRefused, UsernameTaken, EmailTaken.
     """
-    _check_new_password(password, pointer="/password", username=username, email=email)
+    check_new_password(password, pointer="/password", username=username, email=email)
     password_hash, scheme = runtime().key_ring.get().hasher.hash(password)
     now = clock.now()
     user = User(
@@ -89,7 +91,16 @@ def list_users(*, after: Any, limit: int) -> list[Row[Any]]:
     return fetch_all(query.order_by(table.c.id).limit(limit))
 
 
-def _check_new_password(password: str, *, pointer: str, username: str, email: str) -> None:
+def get_user(user_id: UUID) -> Row[Any]:
+    """The user's row. Raises TokenRevoked where the account was deleted after the token was checked."""
+    table = User.__table__
+    user = fetch_one(select(table).where(table.c.id == user_id))
+    if user is None:
+        raise TokenRevoked
+    return user
+
+
+def check_new_password(password: str, *, pointer: str, username: str, email: str) -> None:
     min_length = runtime().settings.password_min_length
     problems = problems_of(password, min_length=min_length, username=username, email=email)
     if problems:
@@ -113,10 +124,8 @@ def _find_by_login(login: str) -> Row[Any] | None:
 
 def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
     """Open the session, unless the password or the account changed while the password was being checked."""
-    # A shared lock lets log-ins of one user run side by side; who is going to write takes the stronger one at once.
-    lock: dict[str, Any] = {"read": True} if rehashed is None else {"key_share": True}
     with transaction() as session:
-        current = session.scalars(select(User).where(User.id == user.id).with_for_update(**lock)).one_or_none()
+        current = session.scalars(select(User).where(User.id == user.id).with_for_update(key_share=True)).one_or_none()
         if current is None or current.password_changed_at != user.password_changed_at or current.is_disabled:
             raise InvalidCredentials
         if rehashed is not None:

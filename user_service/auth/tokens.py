@@ -15,7 +15,8 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from user_service import clock
-from user_service.auth.sessions import Grant, RefreshClaims
+from user_service.auth.grants import Grant
+from user_service.auth.refreshing import RefreshClaims
 from user_service.errors import InvalidToken, TokenExpired
 from user_service.extensions import jwt
 from user_service.principal import AccessClaims
@@ -63,7 +64,15 @@ def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
 
 def verify_access_token(token: str) -> AccessClaims:
     """Raises InvalidToken, TokenExpired. Whether the session is closed is the database's to say."""
-    claims = _verify(token, "access", runtime().settings.jwt_audience)
+    return access_claims_of(access_claims(token))
+
+
+def access_claims(token: str) -> dict[str, Any]:
+    """All claims of a genuine access token that has not expired. Raises InvalidToken, TokenExpired."""
+    return _verify(token, "access", runtime().settings.jwt_audience)
+
+
+def access_claims_of(claims: dict[str, Any]) -> AccessClaims:
     return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), claims["gen"])
 
 

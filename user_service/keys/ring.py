@@ -4,11 +4,14 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from user_service import clock
 from user_service.database import fetch_all, transaction
@@ -23,8 +26,11 @@ RELOAD_SECONDS = 30
 UNKNOWN_KEY_RELOAD_SECONDS = 2
 PEPPER = "password_pepper"
 CURSOR_KEY = "cursor_key"
-PURPOSES = (PEPPER, CURSOR_KEY)
+DIGEST_KEY = "digest_key"
+PURPOSES = (PEPPER, CURSOR_KEY, DIGEST_KEY)
 GENERATE_LOCK = 0x757365725F6B6579  # a PostgreSQL advisory lock: one node makes the first keys
+
+log = structlog.get_logger("keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,12 @@ class Keys:
     signing_keys: Mapping[str, SigningKey]
     hasher: PasswordHasher
     cursor_key: bytes
+    digest_key: bytes
     loaded_at: float
 
     def current_signing_key(self, at: datetime) -> SigningKey:
-        """The youngest key that is active and not on its way out."""
-        active = [key for key in self.signing_keys.values() if key.activates_at <= at and key.expires_at is None]
+        """The youngest of the active keys. A key that is on its way out signs until its successor is active."""
+        active = [key for key in self.signing_keys.values() if key.is_active(at)]
         return max(active, key=lambda key: (key.activates_at, key.kid))
 
 
@@ -79,24 +86,36 @@ class KeyRing:
         if keys is not None and time.monotonic() - keys.loaded_at < max_age:
             return keys
         with self._lock:
-            if self._keys is None or time.monotonic() - self._keys.loaded_at >= max_age:
+            if self._keys is None:
                 self._keys = self._load()
+            elif time.monotonic() - self._keys.loaded_at >= max_age:
+                self._keys = self._reload(self._keys)
             return self._keys
+
+    def _reload(self, known: Keys) -> Keys:
+        """Without the database the known keys stay in use: the JWKS does not depend on it."""
+        try:
+            return self._load()
+        except SQLAlchemyError as error:
+            log.warning("keys.not_reloaded", error=type(error).__name__)
+            return replace(known, loaded_at=time.monotonic())
 
     def _load(self) -> Keys:
         loaded_at = time.monotonic()
         rows = self._secret_rows()
-        if {row.purpose for row in rows} != set(PURPOSES) or not self._signing_rows():
+        signing_rows = self._signing_rows()
+        if {row.purpose for row in rows} != set(PURPOSES) or not any(_is_active(row) for row in signing_rows):
             self._generate_missing()
-            rows = self._secret_rows()
+            rows, signing_rows = self._secret_rows(), self._signing_rows()
         by_purpose: dict[str, dict[str, bytes]] = {purpose: {} for purpose in PURPOSES}
         for row in rows:
             by_purpose[row.purpose][row.id] = self.master_keys.open(
                 row.master_key_id, row.sealed_secret, binding("service_secrets", "sealed_secret", row.id)
             )
-        signing_keys = {key.kid: key for key in self._open_signing_keys()}
+        signing_keys = {key.kid: key for key in self._open_signing_keys(signing_rows)}
         hasher = self._hasher(by_purpose[PEPPER])
-        return Keys(signing_keys, hasher, next(iter(by_purpose[CURSOR_KEY].values())), loaded_at)
+        newest = {purpose: next(iter(of_purpose.values())) for purpose, of_purpose in by_purpose.items()}
+        return Keys(signing_keys, hasher, newest[CURSOR_KEY], newest[DIGEST_KEY], loaded_at)
 
     def _hasher(self, peppers: Mapping[str, bytes]) -> PasswordHasher:
         """The hasher costs one hash to make (its decoy), so it is kept while the peppers stay the same."""
@@ -112,7 +131,7 @@ class KeyRing:
     def _signing_rows(self) -> list[Row[Any]]:
         return fetch_all(select(SealedSigningKey.__table__))
 
-    def _open_signing_keys(self) -> list[SigningKey]:
+    def _open_signing_keys(self, rows: list[Row[Any]]) -> list[SigningKey]:
         return [
             signing.from_private_bytes(
                 row.kid,
@@ -124,7 +143,7 @@ class KeyRing:
                 row.activates_at,
                 row.expires_at,
             )
-            for row in self._signing_rows()
+            for row in rows
         ]
 
     def _generate_missing(self) -> None:
@@ -136,8 +155,8 @@ class KeyRing:
             for purpose in PURPOSES:
                 if purpose not in present:
                     session.add(self._new_secret(purpose))
-            if session.scalars(select(SealedSigningKey.kid)).first() is None:
-                session.add(self._new_signing_key())
+            if not any(_is_active(key) for key in session.scalars(select(SealedSigningKey))):
+                add_signing_key(session, self.master_keys, activates_at=clock.now())
 
     def _new_secret(self, purpose: str) -> ServiceSecret:
         secret_id = secrets.token_urlsafe(12)
@@ -152,17 +171,25 @@ class KeyRing:
             created_at=clock.now(),
         )
 
-    def _new_signing_key(self) -> SealedSigningKey:
-        now = clock.now()
-        key = signing.generate(activates_at=now)
-        master_key_id, envelope = self.master_keys.seal(
-            key.private_bytes(), binding("signing_keys", "sealed_private_key", key.kid)
-        )
-        return SealedSigningKey(
-            kid=key.kid,
-            master_key_id=master_key_id,
-            sealed_private_key=envelope,
-            created_at=now,
-            activates_at=now,
-            expires_at=None,
-        )
+
+def _is_active(row: Any) -> bool:
+    now = clock.now()
+    return bool(row.activates_at <= now and (row.expires_at is None or now < row.expires_at))
+
+
+def add_signing_key(session: Session, master_keys: MasterKeys, *, activates_at: datetime) -> SealedSigningKey:
+    """Add a new key pair to the open transaction. It is published from now on."""
+    key = signing.generate(activates_at)
+    master_key_id, envelope = master_keys.seal(
+        key.private_bytes(), binding("signing_keys", "sealed_private_key", key.kid)
+    )
+    row = SealedSigningKey(
+        kid=key.kid,
+        master_key_id=master_key_id,
+        sealed_private_key=envelope,
+        created_at=clock.now(),
+        activates_at=activates_at,
+        expires_at=None,
+    )
+    session.add(row)
+    return row

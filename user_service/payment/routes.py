@@ -6,7 +6,7 @@ from flask import Response
 
 from user_service.payment import schemas, service
 from user_service.web.etag import etag_of, if_match, respond
-from user_service.web.openapi import AUTHENTICATED, WITH_BODY, Blueprint
+from user_service.web.openapi import Blueprint
 from user_service.web.principal import authenticated, principal
 
 PATH = "/profile/payment_info"
@@ -19,8 +19,8 @@ _STORED = schemas.PaymentInfoStoredSchema()
 @blp.route(PATH, methods=["POST"])
 @authenticated()
 @blp.arguments(schemas.PaymentInfoRequestSchema)
-@blp.problems(*AUTHENTICATED, *WITH_BODY, "payment_info_exists", "raw_card_number_refused")
-@blp.response(201, schemas.PaymentInfoStoredSchema)
+@blp.problems("payment_info_exists", "raw_card_number_refused")
+@blp.response(201, schemas.PaymentInfoStoredSchema, headers=["ETag"])
 def store_payment_info(payload: dict[str, Any]) -> Response:
     """Store your payment information
 
@@ -33,8 +33,8 @@ def store_payment_info(payload: dict[str, Any]) -> Response:
 @blp.route(PATH, methods=["PUT"])
 @authenticated()
 @blp.arguments(schemas.PaymentInfoRequestSchema)
-@blp.problems(*AUTHENTICATED, *WITH_BODY, "payment_info_not_found", "precondition_failed", "raw_card_number_refused")
-@blp.response(200, schemas.PaymentInfoStoredSchema)
+@blp.problems("payment_info_not_found", "precondition_failed", "raw_card_number_refused")
+@blp.response(200, schemas.PaymentInfoStoredSchema, headers=["ETag"])
 def replace_payment_info(payload: dict[str, Any]) -> Response:
     """Replace your payment information
 
@@ -46,9 +46,9 @@ def replace_payment_info(payload: dict[str, Any]) -> Response:
 
 @blp.route(PATH, methods=["GET"])
 @authenticated()
-@blp.problems(*AUTHENTICATED, "payment_info_not_found")
+@blp.problems("payment_info_not_found")
 @blp.alt_response(304, description="The description is the one that If-None-Match names.")
-@blp.response(200, schemas.PaymentInfoSchema)
+@blp.response(200, schemas.PaymentInfoSchema, headers=["ETag"])
 def get_payment_info() -> Response:
     """Read the description of your payment information
 
@@ -59,10 +59,13 @@ def get_payment_info() -> Response:
 
 @blp.route(PATH, methods=["DELETE"])
 @authenticated()
-@blp.problems(*AUTHENTICATED, "payment_info_not_found", "precondition_failed")
+@blp.problems("payment_info_not_found", "precondition_failed")
 @blp.response(204)
 def delete_payment_info() -> None:
-    """Delete your payment information"""
+    """Delete your payment information
+
+    The token is gone for good. At the payment provider it stays valid: withdraw it there too.
+    """
     service.delete_payment_info(principal=principal(), check=if_match(_INFO))
 
 

@@ -47,8 +47,8 @@ class PaymentInfoRequestSchema(Schema):
     payment_token = CardFreeText(
         required=True, max_length=512, metadata={"description": "The provider's token, never a card number."}
     )
-    provider = CardFreeText(max_length=64)
-    brand = CardFreeText(max_length=64)
+    provider = CardFreeText(max_length=64, metadata={"description": "Who gave the token."})
+    brand = CardFreeText(max_length=64, metadata={"description": "The card's."})
     last4 = Last4()
     exp_month = Integer(low=1, high=12)
     exp_year = Integer(low=2000, high=2099)
@@ -72,6 +72,8 @@ def _hides_card_number(name: str, value: Any) -> bool:
 
 
 class PaymentInfoSchema(Schema):
+    """What is stored, but for the token itself."""
+
     example = {
         "token_hint": "aMtr",
         "provider": "stripe",
@@ -84,13 +86,19 @@ class PaymentInfoSchema(Schema):
     }
 
     token_hint = fields.String(
-        required=True, allow_none=True, metadata={"description": "The last four characters of a token of 12 or more."}
+        required=True,
+        allow_none=True,
+        metadata={
+            "minLength": 4,
+            "maxLength": 4,
+            "description": "The last four characters of a token of 12 or more; null for a shorter one.",
+        },
     )
     provider = fields.String(required=True, allow_none=True)
     brand = fields.String(required=True, allow_none=True)
-    last4 = fields.String(required=True, allow_none=True)
-    exp_month = fields.Integer(required=True, allow_none=True)
-    exp_year = fields.Integer(required=True, allow_none=True)
+    last4 = fields.String(required=True, allow_none=True, metadata={"pattern": "^[0-9]{4}$"})
+    exp_month = fields.Integer(required=True, allow_none=True, metadata={"minimum": 1, "maximum": 12})
+    exp_year = fields.Integer(required=True, allow_none=True, metadata={"minimum": 2000, "maximum": 2099})
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
 
@@ -98,5 +106,5 @@ class PaymentInfoSchema(Schema):
 class PaymentInfoStoredSchema(Schema):
     example = {"message": "Your payment information is stored.", "payment_info": PaymentInfoSchema.example}
 
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "For people."})
     payment_info = fields.Nested(PaymentInfoSchema, required=True)

@@ -8,7 +8,7 @@ from user_service import lifecycle
 from user_service.profile import schemas, service
 from user_service.reads import find_principal_with_profile
 from user_service.web.etag import if_match, respond
-from user_service.web.openapi import AUTHENTICATED, WITH_BODY, Blueprint
+from user_service.web.openapi import Blueprint
 from user_service.web.principal import authenticated, principal
 
 blp = Blueprint("profile", __name__, description="Name, phone and shipping address")
@@ -18,29 +18,35 @@ _PROFILE = schemas.ProfileResponseSchema()
 @blp.route("/profile", methods=["POST"])
 @authenticated()
 @blp.arguments(schemas.ProfileRequestSchema)
-@blp.problems(*AUTHENTICATED, *WITH_BODY, "profile_exists", "raw_card_number_refused")
-@blp.response(201, schemas.ProfileResponseSchema)
+@blp.problems("profile_exists", "raw_card_number_refused")
+@blp.response(201, schemas.ProfileResponseSchema, headers=["ETag", "Location"])
 def create_profile(payload: dict[str, Any]) -> Response:
-    """Create your profile"""
+    """Create your profile
+
+    One for each user. The phone number and the address are stored encrypted.
+    """
     profile = service.create_profile(principal=principal(), **payload)
     return respond(_PROFILE, profile, status=201, headers={"Location": "/profile/me"})
 
 
 @blp.route("/profile/me", methods=["GET"])
 @authenticated(find_principal_with_profile)
-@blp.problems(*AUTHENTICATED, "profile_not_found")
+@blp.problems("profile_not_found")
 @blp.alt_response(304, description="The profile is the one that If-None-Match names.")
-@blp.response(200, schemas.ProfileResponseSchema)
+@blp.response(200, schemas.ProfileResponseSchema, headers=["ETag"])
 def get_profile() -> Response:
-    """Read your profile"""
+    """Read your profile
+
+    As it was sent, with the normal form of the phone number where it is a valid one.
+    """
     return respond(_PROFILE, service.view_of(principal(), g.principal_row))
 
 
 @blp.route("/profile", methods=["PUT"])
 @authenticated()
 @blp.arguments(schemas.ProfileChangesSchema)
-@blp.problems(*AUTHENTICATED, *WITH_BODY, "profile_not_found", "precondition_failed", "raw_card_number_refused")
-@blp.response(200, schemas.ProfileResponseSchema)
+@blp.problems("profile_not_found", "precondition_failed", "raw_card_number_refused")
+@blp.response(200, schemas.ProfileResponseSchema, headers=["ETag"])
 def update_profile(changes: dict[str, Any]) -> Response:
     """Change your profile
 
@@ -52,7 +58,7 @@ def update_profile(changes: dict[str, Any]) -> Response:
 
 @blp.route("/profile", methods=["DELETE"])
 @authenticated()
-@blp.problems(*AUTHENTICATED, "profile_not_found", "precondition_failed")
+@blp.problems("profile_not_found", "precondition_failed")
 @blp.response(200, schemas.MessageSchema)
 def delete_profile() -> dict[str, str]:
     """Delete your profile

@@ -11,6 +11,9 @@ from user_service.web.schema import Coded, CodedField, Moment, Schema, Text, ref
 CARD_REFUSED = Coded("raw_card_number_refused", "This looks like a card number, which has no place here.")
 
 
+ADDRESS = {"description": "Free-form text with line breaks, or an object in parts. It comes back in the same form."}
+
+
 class PlainText(Text):
     """Text that is not, as a whole, a card number."""
 
@@ -23,7 +26,12 @@ class PlainText(Text):
 
 class Phone(Text):
     def __init__(self, **kw: Any):
-        super().__init__(max_length=40, min_length=MIN_DIGITS, metadata={"format": "phone"}, **kw)
+        metadata = {
+            "format": "phone",
+            "description": f"{MIN_DIGITS} to {MAX_DIGITS} digits, and + ( ) - . / or spaces between them;"
+            " an extension may follow: x 12.",
+        }
+        super().__init__(max_length=40, min_length=MIN_DIGITS, metadata=metadata, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         phone = super()._deserialize(value, attr, data, **kwargs)
@@ -43,6 +51,7 @@ class AddressSchema(Schema):
         "postal_code": "94043",
         "country": "US",
     }
+    json_schema = {"additionalProperties": False}
 
     line1 = PlainText(required=True, max_length=200)
     line2 = PlainText(max_length=200)
@@ -50,7 +59,10 @@ class AddressSchema(Schema):
     region = PlainText(max_length=100)
     postal_code = PlainText(max_length=20)
     country = Text(
-        required=True, min_length=2, max_length=2, metadata={"pattern": "^[A-Z]{2}$", "description": "ISO 3166-1."}
+        required=True,
+        min_length=2,
+        max_length=2,
+        metadata={"pattern": "^[A-Z]{2}$", "description": "ISO 3166-1, such as JP."},
     )
 
     @validates_schema
@@ -65,6 +77,7 @@ class ShippingAddress(CodedField):
 
     _text = PlainText(max_length=500, lines=True)
     _object = AddressSchema()
+    alternatives = (_text, _object)  # read by the API document
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
@@ -89,15 +102,18 @@ class ProfileRequestSchema(Schema):
 
     name = PlainText(required=True, max_length=200)
     phone = Phone(required=True)
-    shipping_address = ShippingAddress(required=True)
+    shipping_address = ShippingAddress(required=True, metadata=ADDRESS)
 
 
 class ProfileChangesSchema(ProfileRequestSchema):
+    """What is to change; the rest keeps its value."""
+
     example = {"phone": "+55 11 96123-4568"}
+    json_schema = {"minProperties": 1}
 
     name = PlainText(max_length=200)
     phone = Phone()
-    shipping_address = ShippingAddress()
+    shipping_address = ShippingAddress(metadata=ADDRESS)
 
     @validates_schema
     def change_something(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -116,13 +132,17 @@ class ProfileResponseSchema(Schema):
         "updated_at": "2026-11-23T09:31:00.000Z",
     }
 
-    id = fields.UUID(required=True)
+    id = fields.UUID(required=True, metadata={"description": "The user's: the `sub` of the tokens."})
     username = fields.String(required=True)
-    email = fields.String(required=True)
+    email = fields.String(required=True, metadata={"format": "email"})
     name = fields.String(required=True)
-    phone = fields.String(required=True)
-    phone_e164 = fields.String(required=True, allow_none=True)
-    shipping_address = fields.Raw(required=True)
+    phone = fields.String(required=True, metadata={"format": "phone", "description": "As it was sent."})
+    phone_e164 = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"pattern": "^\\+[1-9][0-9]{4,14}$", "description": "The normal form of a valid number."},
+    )
+    shipping_address = ShippingAddress(required=True, metadata={"description": "As it was sent."})
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
 
@@ -130,4 +150,4 @@ class ProfileResponseSchema(Schema):
 class MessageSchema(Schema):
     example = {"message": "Your profile is deleted, and the stored payment information with it."}
 
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "For people."})

@@ -30,6 +30,10 @@ class SigningKey:
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self.private_key.public_key()
 
+    def is_active(self, at: datetime) -> bool:
+        """Whether it may sign."""
+        return self.activates_at <= at and (self.expires_at is None or at < self.expires_at)
+
     def private_bytes(self) -> bytes:
         """PKCS #8 in DER, to be sealed; it never leaves the process in clear."""
         return self.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

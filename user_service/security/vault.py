@@ -84,6 +84,10 @@ class MasterKeys:
         self.current_id = next(iter(keys))
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
 
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(self._ciphers)
+
     def seal(self, secret: bytes, bound_to: Binding) -> tuple[str, Envelope]:
         """Seal under the current key; returns that key's id with the envelope."""
         return self.current_id, _seal(self._ciphers[self.current_id], _fingerprint(self.current_id), secret, bound_to)

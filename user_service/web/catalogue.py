@@ -143,4 +143,25 @@ CATALOGUE: dict[str, Entry] = {
         "The password contains your username, your e-mail address or the name of the service.",
         "Choose one that has nothing to do with them.",
     ),
+    # What came later.
+    "wrong_password": Entry(
+        403,
+        "Wrong password",
+        "The current password, which this asks for again, is wrong.",
+        "Type it again; if it is forgotten, have it reset.",
+    ),
+    "insufficient_scope": Entry(
+        403,
+        "Insufficient scope",
+        "The service client is known, and none of its scopes covers this.",
+        "Make a client that has the scope, with flask clients create.",
+    ),
+    "client_name_taken": Entry(409, "Client name taken", "A service client has this name.", "Choose another one."),
+    "client_not_found": Entry(
+        404, "Client not found", "No service client has this name, or it is revoked.", "List them: flask clients list."
+    ),
+    "key_not_found": Entry(404, "Key not found", "There is no key with this id.", "List them: flask keys list."),
+    "last_key": Entry(
+        409, "Last key", "No other key can sign, so this one has to stay.", "Make one first: flask keys rotate --now."
+    ),
 }

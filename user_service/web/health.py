@@ -19,17 +19,22 @@ log = structlog.get_logger("health")
 class HealthSchema(Schema):
     example = {"status": "ok"}
 
-    status = fields.String(required=True)
+    status = fields.String(required=True, metadata={"const": "ok"})
 
 
 class ReadinessSchema(Schema):
     example = {"status": "ready", "failed": []}
 
-    status = fields.String(required=True)
-    failed = fields.List(fields.String(), required=True)
+    status = fields.String(required=True, metadata={"enum": ["ready", "unavailable"]})
+    failed = fields.List(
+        fields.String(metadata={"enum": ["database", "migrations", "keys"]}),
+        required=True,
+        metadata={"description": "Which checks failed."},
+    )
 
 
 @blp.route("/healthz", methods=["GET"])
+@blp.problems(needs_database=False)
 @blp.response(200, HealthSchema)
 def healthz() -> dict[str, str]:
     """Whether the process is alive
@@ -40,7 +45,13 @@ def healthz() -> dict[str, str]:
 
 
 @blp.route("/readyz", methods=["GET"])
-@blp.alt_response(503, schema=ReadinessSchema, example={"status": "unavailable", "failed": ["database"]})
+@blp.problems(needs_database=False)
+@blp.alt_response(
+    503,
+    schema=ReadinessSchema,
+    description="Something that requests need is missing.",
+    example={"status": "unavailable", "failed": ["database"]},
+)
 @blp.response(200, ReadinessSchema)
 def readyz() -> tuple[dict[str, object], int, dict[str, str]]:
     """Whether requests can be served

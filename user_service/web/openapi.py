@@ -1,16 +1,25 @@
-"""The API document (OpenAPI 3.1), generated from the schemas in use, and the blueprint that feeds it."""
+"""The API document (OpenAPI 3.1), generated from the schemas and views in use, and the blueprint that feeds it.
+
+A view says what only it can know: its schemas, its own refusals, its headers. The rest follows from it: who has to
+be authenticated, which statuses a body or a query brings along, which headers go with a status.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
+import orjson
+from apispec import APISpec
+from flask import Flask
 from marshmallow import fields
 from werkzeug.exceptions import HTTPException
 
-from user_service.web import problems
+from user_service.web import components, problems
 from user_service.web.body import StrictParser
 from user_service.web.catalogue import CATALOGUE
+from user_service.web.json_schema import JsonSchemaPlugin
 from user_service.web.schema import Schema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -23,39 +32,103 @@ class Decorator(Protocol):
 
 
 DESCRIPTION = """\
-Register, log in, keep a profile with a shipping address and a payment token.
+The users of a company: they register, log in, and keep a profile, a shipping address and the token under which a
+payment provider knows their card.
 
-Log in with `POST /token`, send the access token as `Authorization: Bearer …`, and exchange the refresh token with
-`POST /token/refresh` before the access token runs out. Every refusal is `application/problem+json` (RFC 9457); its
-`code` is explained at `/errors/<code>`.
+**The first requests.** `POST /register` takes a username, an e-mail address and a password. `POST /token` takes the
+username or the address with the password, and answers two tokens. Send the access token with every request that
+needs one, as `Authorization: Bearer …`; it lives for `expires_in` seconds. Before it runs out, exchange the refresh
+token with `POST /token/refresh` for two new ones. `POST /logout` ends both at once. Then create a profile with
+`POST /profile`.
+
+**Bodies** are JSON objects in UTF-8 with `Content-Type: application/json`, 64 KiB at most. Members that an operation
+does not name are refused, and no type is converted: `1` is no string. What you send comes back unchanged, without
+the white space around it. Ids are UUIDs, times are RFC 3339 in UTC. Answers may get new members in time: ignore what
+you do not know.
+
+**Refusals** are problem details, `application/problem+json` (RFC 9457). Programs read `code`, people read `detail`,
+and `errors` points at each member of the body or the query that was refused. `GET /errors` explains every code.
+When you report one, add the `request_id`; it is in the header `X-Request-ID` of every answer, and you may choose it
+by sending that header (1 to 128 of `A-Z a-z 0-9 . _ -`).
+
+**Changes made by two at once.** Profile and payment information come with an `ETag`. Send it back in `If-Match` with a
+change, and the change is refused with 412 where somebody was faster; send it in `If-None-Match` with a GET, and the
+answer is an empty 304 as long as nothing has changed.
+
+**Lists** come in pages: follow the header `Link: <…>; rel="next"`, or pass `pagination.next_cursor` on as `cursor`.
 """
+
+AUTHENTICATED = ("token_required", "invalid_token", "token_expired", "token_revoked")
+FOR_CLIENTS = ("token_required", "invalid_token", "token_expired", "forbidden", "insufficient_scope")
+WITH_BODY = ("bad_request", "invalid_json", "request_too_large", "unsupported_media_type", "validation_failed")
+WITH_QUERY = ("bad_request", "validation_failed")
+JSON = "application/json"
+ANYWHERE = ("internal_error", "service_unavailable")
 
 
 class FaultSchema(Schema):
-    pointer = fields.String(required=True, metadata={"description": "JSON Pointer to the member (RFC 6901)."})
-    code = fields.String(required=True)
-    message = fields.String(required=True)
+    """One value that was refused."""
+
+    pointer = fields.String(
+        required=True,
+        metadata={"description": "JSON Pointer to the member (RFC 6901); empty for the body as a whole."},
+    )
+    code = fields.String(required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "From the catalogue."})
+    message = fields.String(required=True, metadata={"description": "For people."})
 
 
 class ProblemSchema(Schema):
     """Problem details (RFC 9457)."""
 
     type = fields.Url(required=True, metadata={"description": "Where the code is explained."})
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True, metadata={"description": "What to do next."})
-    code = fields.String(required=True)
-    request_id = fields.String(required=True, allow_none=True)
-    errors = fields.List(fields.Nested(FaultSchema), required=True)
+    title = fields.String(required=True, metadata={"description": "The same for every problem with this code."})
+    status = fields.Integer(required=True, metadata={"minimum": 400, "maximum": 599})
+    detail = fields.String(required=True, metadata={"description": "What happened and what to do next, for people."})
+    code = fields.String(
+        required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "For programs; from the catalogue."}
+    )
+    request_id = fields.String(required=True, metadata={"pattern": components.REQUEST_ID})
+    errors = fields.List(
+        fields.Nested(FaultSchema), required=True, metadata={"description": "Each value that was refused."}
+    )
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
-    """flask-smorest's API with problem details for errors."""
+    """flask-smorest's API with problem details for errors, and a document made from our own parts."""
 
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = "Problem"
+
+    def __init__(self, app: Flask) -> None:
+        self._settings = app.extensions["user_service"].settings
+        super().__init__(app, spec_kwargs={"marshmallow_plugin": JsonSchemaPlugin(self._settings)})
+        self.spec.options.setdefault("info", {}).update(components.INFO)
+
+    @cached_property
+    def document(self) -> bytes:
+        """The API document in JSON. It is made once, when every blueprint is registered."""
+        document = self.spec.to_dict()
+        return orjson.dumps({"openapi": document["openapi"], **document})  # readers look for the version first
 
     def handle_http_exception(self, error: HTTPException) -> Any:
         return problems.http_error(error)
+
+    def _register_responses(self) -> None:
+        """flask-smorest's own are plain JSON. Whatever an operation does not name is a problem too."""
+        components.register(self.spec, self._settings.public_url)
+        self.spec.components.response(
+            self.DEFAULT_ERROR_RESPONSE_NAME,
+            {
+                **problem_response(["too_many_requests"], "Every other refusal, such as too many requests."),
+                "headers": components.headers_of(),
+            },
+        )
+
+    def _register_etag_headers(self) -> None:
+        """They are among the components."""
+
+    def _register_pagination_header(self) -> None:
+        """Pages are told by `Link`."""
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -63,56 +136,117 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
     ARGUMENTS_PARSER = StrictParser()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._complete_doc)
+
     def route(self, rule: str, **kwargs: Any) -> Decorator:
-        return cast(Decorator, super().route(rule, **kwargs))
+        register = super().route(rule, **kwargs)
+
+        def decorate(view: View) -> View:
+            marks = {mark: getattr(view, mark, None) for mark in ("is_authenticated", "client_scope")}
+            register(note(view, operation_id=view.__name__, **marks))
+            return view
+
+        return decorate
 
     def arguments(self, schema: Any, **kwargs: Any) -> Decorator:
         if kwargs.get("location", "json") == "json":
             kwargs.setdefault("example", getattr(schema, "example", None))
         return cast(Decorator, super().arguments(schema, **kwargs))
 
-    def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Decorator:
+    def response(
+        self, status_code: int, schema: Any = None, *, headers: Sequence[str] = (), **kwargs: Any
+    ) -> Decorator:
         kwargs.setdefault("example", getattr(schema, "example", None))
-        return cast(Decorator, super().response(status_code, schema, **kwargs))
+        named = {name: name for name in headers}
+        return cast(Decorator, super().response(status_code, schema, headers=named, **kwargs))
 
-    def alt_response(self, status_code: int, **kwargs: Any) -> Decorator:
-        return cast(Decorator, super().alt_response(status_code, **kwargs))
+    def alt_response(self, status_code: int, *, headers: Sequence[str] = (), **kwargs: Any) -> Decorator:
+        named = {name: name for name in headers}
+        return cast(Decorator, super().alt_response(status_code, headers=named, **kwargs))
 
-    def problems(self, *codes: str) -> Decorator:
-        """Document the refusals of an operation, grouped by status; 500 and 503 can always occur."""
-        by_status: defaultdict[int, list[str]] = defaultdict(list)
-        for code in (*codes, "internal_error", "service_unavailable"):
-            by_status[CATALOGUE[code].status].append(code)
+    def problems(self, *codes: str, needs_database: bool = True) -> Decorator:
+        """Document the refusals that are an operation's own."""
+        return lambda view: note(view, problems=(*codes, *(ANYWHERE if needs_database else ANYWHERE[:1])))
 
-        def decorate(view: View) -> View:
-            for status, of_status in by_status.items():
-                view = self._problem_response(status, of_status)(view)
-            return view
+    def reads(self, schema: type[Schema], *, required: bool = True, media_types: Sequence[str] = (JSON,)) -> Decorator:
+        """Document a body that the view reads itself."""
+        content = {"schema": schema, "example": getattr(schema, "example", None)}
+        body = {"required": required, "content": {media_type: dict(content) for media_type in media_types}}
+        return lambda view: note(view, body=body)
 
-        return decorate
+    def optionally_authenticated(self, view: View) -> View:
+        """Document that the view takes an access token and can do without."""
+        return note(view, is_optionally_authenticated=True)
 
-    def _problem_response(self, status: int, codes: list[str]) -> Decorator:
-        return self.alt_response(
-            status,
-            schema=ProblemSchema,
-            content_type=problems.MEDIA_TYPE,
-            description=" · ".join(f"`{code}`: {CATALOGUE[code].why}" for code in codes),
-            examples={code: {"value": problem_example(code)} for code in codes},
-        )
+    @staticmethod
+    def _complete_doc(
+        doc: dict[str, Any], doc_info: dict[str, Any], *, api: Api, spec: APISpec, **_: Any
+    ) -> dict[str, Any]:
+        """Add what follows from the rest. flask-smorest calls it last, for each operation."""
+        notes = doc_info["notes"]
+        doc["operationId"] = notes["operation_id"]
+        if "body" in notes:
+            doc["requestBody"] = notes["body"]
+        for content in doc.get("requestBody", {}).get("content", {}).values():
+            api.ma_plugin.close(content["schema"])
+        if security := security_of(notes, spec):
+            doc["security"] = security
+        for status, codes in by_status(codes_of(doc, notes)).items():
+            doc["responses"][status] = problem_response(codes)
+        add_conditions(doc)
+        doc["responses"] = {status: doc["responses"][status] for status in sorted(doc["responses"], key=str)}
+        for status, response in doc["responses"].items():
+            if status != "default":  # that one is a component and has its headers
+                response["headers"] = {**components.headers_of(status), **response.get("headers", {})}
+        return doc
 
 
-def problem_example(code: str) -> dict[str, Any]:
-    entry = CATALOGUE[code]
-    return {
-        "type": f"https://users.example.com/errors/{code}",
-        "title": entry.title,
-        "status": entry.status,
-        "detail": entry.remedy,
-        "code": code,
-        "request_id": "0f8fad5bd9cb469fa16570867728950e",
-        "errors": [],
-    }
+def note(view: View, **notes: Any) -> View:
+    """Leave notes for the document on a view, where flask-smorest keeps its own."""
+    known = getattr(view, "_apidoc", {})
+    view._apidoc = {**known, "notes": {**known.get("notes", {}), **notes}}  # type: ignore[attr-defined]
+    return view
 
 
-AUTHENTICATED = ("token_required", "invalid_token", "token_expired", "token_revoked")
-WITH_BODY = ("bad_request", "invalid_json", "request_too_large", "unsupported_media_type", "validation_failed")
+def security_of(notes: dict[str, Any], spec: APISpec) -> list[dict[str, list[str]]]:
+    """What the view's guard asks for (`web/principal.py`, `web/client.py`); empty where there is none."""
+    if notes["client_scope"]:
+        return [components.security(spec, components.CLIENT, notes["client_scope"])]
+    if notes["is_authenticated"]:
+        return [components.security(spec, components.BEARER)]
+    return [components.security(spec, components.BEARER), {}] if "is_optionally_authenticated" in notes else []
+
+
+def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
+    """The operation's own codes, and those that come with a token, a body or a query."""
+    if notes["is_authenticated"]:
+        yield from AUTHENTICATED
+    if notes["client_scope"]:
+        yield from FOR_CLIENTS
+    if "requestBody" in doc:
+        yield from WITH_BODY
+    if any(isinstance(parameter, dict) and parameter["in"] == "query" for parameter in doc.get("parameters", ())):
+        yield from WITH_QUERY
+    yield from notes.get("problems", ANYWHERE)
+
+
+def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    grouped: defaultdict[int, list[str]] = defaultdict(list)
+    for code in dict.fromkeys(codes):
+        grouped[CATALOGUE[code].status].append(code)
+    return grouped
+
+
+def problem_response(codes: list[str], description: str = "") -> dict[str, Any]:
+    content = {"schema": ProblemSchema, "examples": {code: code for code in codes}}
+    explained = "\n".join(f"- `{code}`: {CATALOGUE[code].why}" for code in codes)
+    return {"description": description or explained, "content": {problems.MEDIA_TYPE: content}}
+
+
+def add_conditions(doc: dict[str, Any]) -> None:
+    """Where a condition can fail, the header that sets it is a parameter."""
+    for status, header in ((304, "If-None-Match"), (412, "If-Match")):
+        if status in doc["responses"]:
+            doc.setdefault("parameters", []).append(header)

@@ -39,12 +39,16 @@ class PageRequestSchema(StrictSchema):
         metadata={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "How many to show."},
     )
     cursor = fields.String(
-        load_default=None, metadata={"description": "`next_cursor` of the page before.", "type": "string"}
+        load_default=None,
+        allow_none=False,
+        metadata={"description": "`next_cursor` of the page before. Leave it out for the first page."},
     )
 
 
 class PaginationSchema(StrictSchema):
-    next_cursor = fields.String(required=True, allow_none=True)
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "For the parameter `cursor`; null on the last page."}
+    )
     has_more = fields.Boolean(required=True)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from user_service.auth import sessions
 from user_service.errors import TokenRequired, TokenRevoked
-from user_service.principal import Principal
+from user_service.principal import AccessClaims, Principal
 from user_service.reads import find_principal
 from user_service.runtime import runtime
 
@@ -49,15 +49,24 @@ def authenticated(
 
 def _authenticate(find: FindPrincipal) -> None:
     claims = runtime().verify_access_token(bearer_token())
+    row = find_open_session(claims, find)
+    g.principal = Principal(row.user_id, claims.session_id, row.username, row.email)
+    g.principal_row = row
+
+
+def find_open_session(claims: AccessClaims, find: FindPrincipal = find_principal) -> Row[Any]:
+    """The row of the token's session, which is open, and of its user, who may act. Notes the first use.
+
+    Raises TokenRevoked.
+    """
     row = find(claims.session_id, claims.user_id)
     if row is None or row.blocked_session_id is not None or row.disabled_at is not None:
         raise TokenRevoked
-    if claims.generation > row.generation:
-        raise TokenRevoked  # of a generation that this database has not seen
+    if not row.access_floor <= claims.generation <= row.generation:
+        raise TokenRevoked  # a copy that was handed out twice, or of a generation that this database has not seen
     if claims.generation == row.generation and row.confirmed_at is None:
         sessions.confirm(claims.session_id, claims.generation)
-    g.principal = Principal(row.user_id, claims.session_id, row.username, row.email)
-    g.principal_row = row
+    return row
 
 
 def principal() -> Principal:

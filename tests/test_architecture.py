@@ -1,0 +1,117 @@
+"""The laws of the house (docs/architecture.md), read from the source itself."""
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "user_service"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FEATURES = ("auth", "profile", "payment")
+FLASK = ("flask", "werkzeug", "flask_smorest", "flask_jwt_extended", "webargs")
+# From the bottom up; the first pattern that fits a module's path decides.
+LAYERS = (
+    (0, ("extensions.py", "clock.py", "errors.py", "settings.py", "logs.py")),
+    (7, ("__init__.py", "cli.py", "startup.py", "commands/*.py", "seed/*.py")),
+    (1, ("database.py", "principal.py", "security/*.py")),
+    (2, ("runtime.py", "keys/*.py", "audit/*.py", "mail/*.py", "*/models.py")),
+    (
+        3,
+        (
+            "*/service.py",
+            "*/identifiers.py",
+            "*/formats.py",
+            "keys/rotation.py",
+            "auth/revocations.py",
+            "auth/grants.py",
+            "auth/sessions.py",
+            "auth/refreshing.py",
+            "*/*_service.py",
+        ),
+    ),
+    (4, ("lifecycle.py", "reads.py", "pruning.py")),
+    (5, ("web/*.py", "*/schemas.py", "*/*_schemas.py")),
+    (6, ("*/routes.py", "*/*_routes.py", "auth/tokens.py")),
+)
+
+
+def layer_of(module: Path) -> int:
+    relative = module.relative_to(PACKAGE)
+    if relative.name == "__init__.py" and len(relative.parts) > 1:
+        return 0  # they are empty, by law 6
+    return next(layer for layer, patterns in LAYERS if any(fnmatch(str(relative), pattern) for pattern in patterns))
+
+
+def imports_of(module: Path) -> Iterator[tuple[str, bool]]:
+    """Every module imported, wherever the statement stands, and whether it stands at the top."""
+    tree = ast.parse(module.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in tree.body) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            yield from ((name, node in tree.body) for name in names)
+
+
+def source_of(name: str) -> Path | None:
+    """The file of a module of the package; None for anything else."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    path = PACKAGE.joinpath(*parts[1:])
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def test_nothing_imports_a_higher_layer() -> None:
+    wrong = [
+        f"{module.relative_to(PACKAGE)} (layer {layer_of(module)}) imports {name}"
+        for module in MODULES
+        for name, _ in imports_of(module)
+        if (source := source_of(name)) and source != PACKAGE / "__init__.py" and layer_of(source) > layer_of(module)
+    ]
+    assert not wrong
+
+
+def test_late_imports_stand_in_the_factory_and_the_commands_alone() -> None:
+    assert not [m for m in MODULES if layer_of(m) < 7 and any(not top for _, top in imports_of(m))]
+
+
+def test_features_do_not_import_each_other() -> None:
+    wrong = [
+        f"{module.relative_to(PACKAGE)} imports {name}"
+        for feature in FEATURES
+        for module in (PACKAGE / feature).glob("*.py")
+        for name, _ in imports_of(module)
+        for other in FEATURES
+        if other != feature and f"{name}.".startswith(f"user_service.{other}.")
+    ]
+    assert not wrong
+
+
+def test_flask_is_known_only_where_requests_are() -> None:
+    allowed = [PACKAGE / name for name in ("extensions.py", "__init__.py", "cli.py", "startup.py", "auth/tokens.py")]
+    wrong = [
+        f"{module.relative_to(PACKAGE)} imports {name}"
+        for module in MODULES
+        if module not in allowed
+        and module.parent.name != "web"
+        and not module.name.endswith("routes.py")
+        and module.parent.name != "commands"
+        for name, _ in imports_of(module)
+        if name.split(".")[0] in FLASK
+    ]
+    assert not wrong
+
+
+def test_there_is_one_commit_and_one_module_that_knows_the_current_application() -> None:
+    texts = {str(module.relative_to(PACKAGE)): module.read_text() for module in MODULES}
+    assert [name for name, text in texts.items() for _ in range(text.count(".commit("))] == ["database.py"]
+    assert [name for name, text in texts.items() if "current_app" in text] == ["extensions.py"]
+
+
+def test_nothing_in_the_package_reads_the_configuration() -> None:
+    assert not [m for m in MODULES for name, _ in imports_of(m) if name.split(".")[0] in ("config", "wsgi")]
+
+
+def test_the_init_files_of_the_rooms_import_nothing() -> None:
+    assert not [m for m in MODULES if m.name == "__init__.py" and m.parent != PACKAGE and list(imports_of(m))]

@@ -1,0 +1,70 @@
+"""The bodies of the account."""
+
+from marshmallow import fields
+
+from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Password
+from user_service.web.paging import PaginationSchema
+from user_service.web.schema import Moment, Schema
+
+
+class AccountSchema(Schema):
+    example = {
+        "id": USER_ID,
+        "username": "maria.silva",
+        "email": "maria@example.com",
+        "email_verified": False,
+        "pending_email": None,
+        "created_at": "2026-11-23T09:30:00.000Z",
+        "password_changed_at": "2026-11-23T09:30:00.000Z",
+    }
+
+    id = fields.UUID(required=True)
+    username = fields.String(required=True)
+    email = fields.String(required=True, metadata={"format": "email"})
+    email_verified = fields.Function(
+        lambda user: user.email_verified_at is not None, required=True, metadata={"type": "boolean"}
+    )
+    pending_email = fields.Constant(None, required=True, dump_only=True, metadata={"type": "string", "format": "email"})
+    created_at = Moment(required=True)
+    password_changed_at = Moment(required=True)
+
+
+class PasswordChangeSchema(Schema):
+    example = {"current_password": "correct horse battery", "new_password": "staple ember window tide"}
+
+    current_password = Password(required=True)
+    new_password = Password(required=True, metadata=NEW_PASSWORD)
+
+
+class EventSchema(Schema):
+    """An entry of the security log."""
+
+    id = fields.UUID(required=True)
+    occurred_at = Moment(required=True)
+    action = fields.String(required=True, metadata={"description": "Such as auth.login.succeeded."})
+    outcome = fields.String(required=True, metadata={"enum": ["success", "refused"]})
+    session_id = fields.UUID(required=True, allow_none=True)
+    ip = fields.String(required=True, allow_none=True)
+    user_agent = fields.String(required=True, allow_none=True)
+    detail = fields.Dict(required=True)
+
+
+class EventsResponseSchema(Schema):
+    example = {
+        "data": [
+            {
+                "id": "01939b1c-8a4e-7e01-b0a4-52c3c3d1f0aa",
+                "occurred_at": "2026-11-23T09:30:00.000Z",
+                "action": "auth.login.succeeded",
+                "outcome": "success",
+                "session_id": SESSION_ID,
+                "ip": "203.0.113.7",
+                "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
+                "detail": {},
+            }
+        ],
+        "pagination": {"next_cursor": None, "has_more": False},
+    }
+
+    data = fields.List(fields.Nested(EventSchema), required=True)
+    pagination = fields.Nested(PaginationSchema, required=True)

@@ -1,0 +1,50 @@
+"""Changing a password: by who knows the present one, ending every earlier session."""
+
+from sqlalchemy import select
+
+from user_service import clock
+from user_service.audit.events import Action, Outcome
+from user_service.audit.service import record
+from user_service.auth.grants import Grant
+from user_service.auth.models import CloseReason, User
+from user_service.auth.service import check_new_password, get_user
+from user_service.auth.sessions import close_all_sessions, open_session
+from user_service.database import transaction
+from user_service.errors import WrongPassword
+from user_service.principal import Principal
+from user_service.runtime import runtime
+
+
+def change_password(*, principal: Principal, current_password: str, new_password: str) -> Grant:
+    """Set the new password, end every session and open a new one, all or nothing.
+
+    Raises WrongPassword, also when another change was faster; PasswordRefused; TokenRevoked.
+    """
+    hasher = runtime().key_ring.get().hasher
+    user = get_user(principal.user_id)
+    if not hasher.verify(current_password, user.password_hash, user.password_scheme):
+        raise _refuse(principal)
+    check_new_password(new_password, pointer="/new_password", username=user.username, email=user.email)
+    password_hash, scheme = hasher.hash(new_password)
+    with transaction() as session:
+        locked = session.scalars(select(User).where(User.id == user.id).with_for_update()).one_or_none()
+        if locked is None or locked.password_changed_at != user.password_changed_at:
+            raise WrongPassword
+        now = clock.now()
+        locked.password_hash, locked.password_scheme = password_hash, scheme
+        locked.password_changed_at = locked.updated_at = now
+        close_all_sessions(user_id=user.id, reason=CloseReason.PASSWORD_CHANGED)
+        grant = open_session(user.id)
+        record(Action.PASSWORD_CHANGED, user_id=user.id, session_id=grant.session_id)
+        return grant
+
+
+def _refuse(principal: Principal) -> WrongPassword:
+    with transaction():
+        record(
+            Action.PASSWORD_CHANGE_REFUSED,
+            user_id=principal.user_id,
+            session_id=principal.session_id,
+            outcome=Outcome.REFUSED,
+        )
+    return WrongPassword()

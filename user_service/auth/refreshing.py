@@ -1,0 +1,145 @@
+"""Refreshes: one compare-and-set on the generation decides who wins.
+
+Of all who present the same refresh token, one advances the session. The token that was replaced last gets the
+same successor again inside the grace window, or while nobody has used the successor's access token; any other
+used token closes the session (RFC 9700, 4.14.2).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, case, exists, literal, select, update
+from sqlalchemy.orm import Session
+
+from user_service.audit.events import Action, Outcome
+from user_service.audit.service import record
+from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
+from user_service.auth.models import CloseReason, LoginSession, User
+from user_service.auth.sessions import close
+from user_service.database import UtcDateTime, transaction
+from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
+from user_service.runtime import runtime
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    """What a verified refresh token says."""
+
+    user_id: UUID
+    session_id: UUID
+    generation: int
+
+
+def rotate(claims: RefreshClaims) -> Grant:
+    """Exchange a refresh token for its successor.
+
+    Raises TokenRevoked, TokenExpired, and RefreshTokenReused, which has closed the session.
+    """
+    with transaction() as session:
+        verdict = _advance(session, claims) or _judge(session, claims)
+    # Raised out here: what the refusal did to the session must be committed, not rolled back.
+    if isinstance(verdict, DomainError):
+        raise verdict
+    return grant_of(verdict, is_fresh=False)
+
+
+def renew(claims: RefreshClaims) -> Grant:
+    """A new access token for a refresh token that stays valid (REFRESH_TOKEN_ROTATION=false).
+
+    Raises TokenRevoked, TokenExpired.
+    """
+    now = whole_second()
+    with transaction() as session:
+        row = session.scalars(
+            update(LoginSession)
+            .where(*_is_alive(claims, now), LoginSession.generation == claims.generation)
+            .values(last_used_at=now)
+            .returning(LoginSession)
+        ).one_or_none()
+        if row is None:
+            raise _absence(session, claims, now)
+        return replace(
+            grant_of(row, is_fresh=False),
+            access_jti=uuid4(),
+            access_issued_at=now,
+            access_expires_at=access_expiry(now, row.ends_at),
+        )
+
+
+def _is_alive(claims: RefreshClaims, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        LoginSession.id == claims.session_id,
+        LoginSession.user_id == claims.user_id,
+        LoginSession.ends_at > now,
+        exists().where(User.id == claims.user_id, User.disabled_at.is_(None)),
+    )
+
+
+def _advance(session: Session, claims: RefreshClaims) -> LoginSession | None:
+    """The compare-and-set. None means that somebody was here before, or that there is nothing to refresh."""
+    now = whole_second()
+    latest = now + timedelta(seconds=runtime().settings.refresh_token_seconds)
+    return session.scalars(
+        update(LoginSession)
+        .where(*_is_alive(claims, now), LoginSession.generation == claims.generation)
+        .values(
+            generation=LoginSession.generation + 1,
+            refresh_jti=uuid4(),
+            access_jti=uuid4(),
+            issued_at=now,
+            refresh_expires_at=case(
+                (LoginSession.ends_at < latest, LoginSession.ends_at), else_=literal(latest, UtcDateTime)
+            ),
+            confirmed_at=None,
+            # Who was handed a copy of the tokens that are replaced now is left with none that works.
+            access_floor=case((LoginSession.is_replayed, LoginSession.generation + 1), else_=LoginSession.access_floor),
+            is_replayed=False,
+        )
+        .returning(LoginSession)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).one_or_none()
+
+
+def _judge(session: Session, claims: RefreshClaims) -> LoginSession | DomainError:
+    """What to do with a refresh token that is not the current one: answer it again, refuse it, or close the session."""
+    now = whole_second()
+    row = session.scalars(
+        select(LoginSession)
+        .where(*_is_alive(claims, now))
+        .with_for_update(of=LoginSession)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        return _absence(session, claims, now)
+    if claims.generation >= row.generation:
+        return TokenRevoked()  # of a generation that this database has not seen: it was restored to an earlier state
+    is_recent = claims.generation == row.generation - 1
+    is_in_grace = _is_in_grace(row, now)
+    if is_recent and (is_in_grace or row.confirmed_at is None):
+        row.is_replayed = row.is_replayed or not is_in_grace
+        record(Action.REFRESH_REPLAYED, user_id=row.user_id, session_id=row.id, generation=claims.generation)
+        return row
+    close(session, row.user_id, CloseReason.REFRESH_REUSED, LoginSession.id == row.id)
+    record(
+        Action.REFRESH_REUSED,
+        user_id=row.user_id,
+        session_id=row.id,
+        outcome=Outcome.REFUSED,
+        generation=claims.generation,
+        token="recent" if is_recent else "stale",
+    )
+    return RefreshTokenReused()
+
+
+def _is_in_grace(row: LoginSession, now: datetime) -> bool:
+    grace = runtime().settings.refresh_reuse_grace_seconds
+    return grace > 0 and now - row.issued_at <= timedelta(seconds=grace)
+
+
+def _absence(session: Session, claims: RefreshClaims, now: datetime) -> DomainError:
+    """Why there is no living session for these claims."""
+    ended = session.scalars(
+        select(LoginSession.id).where(LoginSession.id == claims.session_id, LoginSession.ends_at <= now)
+    ).first()
+    return TokenRevoked() if ended is None else TokenExpired()

@@ -1,0 +1,29 @@
+"""`flask prune`: housekeeping."""
+
+import signal
+import threading
+
+import click
+from flask.cli import with_appcontext
+
+from user_service.pruning import prune as prune_everything
+
+
+@click.command("prune")
+@click.option("--watch", is_flag=True, help="Go on for ever, once every --every seconds.")
+@click.option("--every", type=click.IntRange(1, 86_400), default=300, show_default=True, help="Seconds between rounds.")
+@with_appcontext
+def prune(watch: bool, every: int) -> None:
+    """Remove what has expired: sessions, blocklist entries, signing keys, audit events of over a year.
+
+    It may run on every node at any time: it works in small batches and steps over rows that are in use.
+    """
+    stop = threading.Event()
+    if watch:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    while True:
+        removed = prune_everything()
+        click.echo("Removed: " + ", ".join(f"{count} {table}" for table, count in removed.items()))
+        if not watch or stop.wait(every):
+            return

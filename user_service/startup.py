@@ -1,0 +1,49 @@
+"""What only the database can tell about the configuration: asked once it answers, without holding up the start."""
+
+import os
+import sys
+import threading
+
+import structlog
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from user_service.keys.rotation import find_missing_master_key
+from user_service.runtime import runtime
+from user_service.security.vault import MasterKeyMissing
+
+RETRY_SECONDS = 1
+WORKER_BOOT_ERROR = 3  # gunicorn's own code: its master stops instead of starting another worker
+
+log = structlog.get_logger("startup")
+
+
+def check_in_background(app: Flask) -> None:
+    """Wait for the database, then stop the service where a master key is missing. Until then requests get 503."""
+    threading.Thread(target=_check, args=(app,), name="startup-check", daemon=True).start()
+
+
+def _check(app: Flask) -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            with app.app_context():
+                missing = find_missing()
+        except SQLAlchemyError as error:
+            log.warning("startup.waiting_for_database", error=type(error).__name__)
+            pause.wait(RETRY_SECONDS)
+            continue
+        if missing is not None:
+            print(f"Stopped: {missing}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
+            os._exit(WORKER_BOOT_ERROR)
+        return
+
+
+def find_missing() -> MasterKeyMissing | None:
+    """Load the keys and look through the rows for a master key that the configuration lacks."""
+    try:
+        runtime().key_ring.get()
+    except MasterKeyMissing as missing:
+        return missing
+    key_id = find_missing_master_key()
+    return MasterKeyMissing(key_id) if key_id is not None else None

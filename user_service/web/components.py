@@ -1,0 +1,122 @@
+"""The parts of the API document that operations share: headers, security schemes, an example of each problem."""
+
+from typing import Any
+
+from apispec import APISpec
+
+from user_service.web.catalogue import CATALOGUE
+
+BEARER, CLIENT = "bearer", "client"
+REQUEST_ID = "^[A-Za-z0-9._-]{1,128}$"
+INFO = {
+    "summary": "Register, log in, keep a profile and a payment token.",
+    "license": {"name": "MIT", "identifier": "MIT"},
+}
+SECURITY_SCHEMES = {
+    BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `access_token` that `POST /token` and `POST /token/refresh` answer.",
+    },
+    CLIENT: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "opaque",
+        "description": "For other services of the company: the secret that `flask clients create` showed.",
+    },
+}
+_ETAG = {"type": "string", "pattern": '^"[0-9a-f]{32}"$', "examples": ['"5f2c8a1e0b7d4c3f9e6a2b1d8c7f4e3a"']}
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The id of the request: the one that was sent in this header, or a new one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": REQUEST_ID},
+    },
+    "Cache-Control": {
+        "description": "`no-store`, but for what is public and the same for everybody.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["no-store"]},
+    },
+    "ETag": {
+        "description": "The state that is shown, for `If-Match` and `If-None-Match`.",
+        "required": True,
+        "schema": _ETAG,
+    },
+    "Location": {
+        "description": "Where the profile is read.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "const": "/profile/me"},
+    },
+    "Link": {
+        "description": "The next page, where there is one (RFC 8288).",
+        "schema": {
+            "type": "string",
+            "examples": ['<https://users.example.com/sessions?limit=50&cursor=…>; rel="next"'],
+        },
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate (RFC 6750, 3).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^Bearer ", "examples": ['Bearer realm="user-service"']},
+    },
+    "Retry-After": {
+        "description": "How many seconds to wait.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "examples": [2]},
+    },
+}
+# With every answer, and with those of one status.
+_ALWAYS = ("X-Request-ID", "Cache-Control")
+_BY_STATUS = {304: ("ETag",), 401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+CONDITIONS = {
+    "If-Match": "The `ETag` that you read. The change is refused with 412 where it is no longer the present one.",
+    "If-None-Match": "The `ETag` that you have. The answer is 304 without a body where it is still the present one.",
+}
+# Which member each of these points at in its example; the others point at none.
+_FAULTS = {
+    "validation_failed": (
+        "/email",
+        "invalid_format",
+        "The email address is not valid. It must have exactly one @-sign.",
+    ),
+    "username_taken": ("/username", "username_taken", "Somebody has this username. Choose another one."),
+    "email_taken": ("/email", "email_taken", "An account with this e-mail address exists."),
+    "raw_card_number_refused": ("/payment_token", "raw_card_number_refused", "This holds a card number."),
+}
+
+
+def register(spec: APISpec, public_url: str) -> None:
+    """Put the parts where operations find them by name."""
+    for name, header in HEADERS.items():
+        spec.components.header(name, header, lazy=True)
+    for name, description in CONDITIONS.items():
+        parameter = {"description": description, "schema": {"type": "string"}}
+        spec.components.parameter(name, "header", parameter, lazy=True)
+    for code in CATALOGUE:
+        value = problem_example(code, public_url)
+        spec.components.example(code, {"summary": CATALOGUE[code].title, "value": value}, lazy=True)
+
+
+def security(spec: APISpec, scheme: str, *scopes: str) -> dict[str, list[str]]:
+    """A security requirement; the scheme gets into the document with the first of them."""
+    spec.components.security_schemes.setdefault(scheme, SECURITY_SCHEMES[scheme])
+    return {scheme: list(scopes)}
+
+
+def headers_of(status: int = 0) -> dict[str, str]:
+    return {name: name for name in (*_ALWAYS, *_BY_STATUS.get(status, ()))}
+
+
+def problem_example(code: str, public_url: str) -> dict[str, Any]:
+    entry = CATALOGUE[code]
+    pointer, fault, message = _FAULTS.get(code, ("", "", ""))
+    return {
+        "type": f"{public_url}/errors/{code}",
+        "title": entry.title,
+        "status": entry.status,
+        "detail": entry.remedy,
+        "code": code,
+        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+        "errors": [{"pointer": pointer, "code": fault, "message": message}] if fault else [],
+    }
