@@ -92,11 +92,12 @@ def _register_blueprints(api: Any, settings: Settings) -> None:
     from user_service.account.routes import blp as account
     from user_service.auth.introspection_routes import blp as services
     from user_service.auth.routes import blp as auth
+    from user_service.internal.routes import blp as internal
     from user_service.payment.routes import blp as payment
     from user_service.profile.routes import blp as profile
     from user_service.web.health import blp as health
 
-    for blueprint in (auth, account, profile, payment, services, health):
+    for blueprint in (auth, account, profile, payment, services, internal, health):
         api.register_blueprint(blueprint)
     if settings.is_development:
         from user_service.development.routes import blp as development

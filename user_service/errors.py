@@ -117,6 +117,11 @@ class PasswordRefused(DomainError):
     detail = "The password cannot be used. The errors say why; choose another one."
 
 
+class UserNotFound(DomainError):
+    code = "user_not_found"
+    detail = "There is no user with this id."
+
+
 class ProfileNotFound(DomainError):
     code = "profile_not_found"
     detail = "You have no profile yet. Create it with POST /profile."
@@ -135,6 +140,11 @@ class PaymentInfoNotFound(DomainError):
 class PaymentInfoExists(DomainError):
     code = "payment_info_exists"
     detail = "Payment information is stored already. Replace it with PUT /profile/payment_info."
+
+
+class ReasonRefused(DomainError):
+    code = "validation_failed"
+    detail = "Say in the header X-Reason why you need this, in up to 200 characters."
 
 
 class PreconditionFailed(DomainError):

@@ -1,9 +1,61 @@
 """Use cases that span features."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, delete
+
+from user_service import clock
+from user_service.audit.events import Action
+from user_service.audit.service import list_events, pseudonymize, record, record_anonymously
+from user_service.auth.models import CloseReason, User
+from user_service.auth.password_service import lock_proven_user, prove_password
+from user_service.auth.sessions import close_all_sessions, list_sessions
 from user_service.database import transaction
+from user_service.errors import PaymentInfoNotFound, UserNotFound
+from user_service.keys.service import destroy_data_key
 from user_service.payment import service as payment
 from user_service.principal import Principal
 from user_service.profile import service as profile
+from user_service.reads import find_user_with_profile
+
+# How long backups of `data_keys` may be kept (docs/backup.md): after it nobody can open what older dumps hold.
+DATA_KEY_BACKUP_RETENTION = timedelta(days=30)
+EVERYTHING = 1_000_000
+ERASED = ("account", "profile", "payment_info", "sessions", "data_key", "identity in the security log")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """All that is held about one person."""
+
+    exported_at: datetime
+    account: Row[Any]
+    profile: profile.ProfileView | None
+    payment_info: payment.PaymentInfoView | None
+    sessions: Sequence[Row[Any]]
+    security_events: Sequence[Row[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The proof of an erasure. The security log keeps the event under `id`, a pseudonym."""
+
+    id: UUID
+    erased_at: datetime
+    erased: tuple[str, ...]
+    backups_unreadable_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A user as fulfilment needs them."""
+
+    user: Row[Any]
+    profile: profile.ProfileView | None
 
 
 def delete_profile(*, principal: Principal, check: profile.Check) -> None:
@@ -14,3 +66,71 @@ def delete_profile(*, principal: Principal, check: profile.Check) -> None:
     with transaction():
         profile.delete_profile(principal=principal, check=check)
         payment.discard_payment_info(principal=principal)
+
+
+def export_account(*, principal: Principal, password: str) -> Export:
+    """Everything that is held about the caller. Raises WrongPassword, TokenRevoked."""
+    user = prove_password(principal=principal, password=password)
+    with transaction():
+        record(Action.ACCOUNT_EXPORTED, user_id=user.id, session_id=principal.session_id)
+    customer = read_customer(user.id)
+    return Export(
+        exported_at=clock.now(),
+        account=user,
+        profile=customer.profile,
+        payment_info=_payment_info(principal),
+        sessions=list_sessions(user_id=user.id, before=None, limit=EVERYTHING),
+        security_events=list_events(user_id=user.id, before=None, limit=EVERYTHING),
+    )
+
+
+def delete_account(*, principal: Principal, password: str) -> Receipt:
+    """Erase the caller for good: the data key first, so that what is sealed stays sealed, then the rest.
+
+    Raises WrongPassword, TokenRevoked.
+    """
+    user = prove_password(principal=principal, password=password)
+    pseudonym, now = uuid4(), clock.now()
+    with transaction() as session:
+        lock_proven_user(session, user)
+        destroy_data_key(user.id)
+        close_all_sessions(user_id=user.id, reason=CloseReason.ACCOUNT_DELETED)
+        session.flush()
+        pseudonymize(user_id=user.id, pseudonym=pseudonym)
+        session.execute(delete(User).where(User.id == user.id).execution_options(synchronize_session=False))
+        record_anonymously(Action.ACCOUNT_DELETED, user_id=pseudonym)
+    return Receipt(pseudonym, now, ERASED, now + DATA_KEY_BACKUP_RETENTION)
+
+
+def read_customer(user_id: UUID) -> Customer:
+    """Raises UserNotFound."""
+    row = find_user_with_profile(user_id)
+    if row is None:
+        raise UserNotFound
+    return Customer(row, profile.view_or_none(row))
+
+
+def read_customer_for_client(*, user_id: UUID, client: str, reason: str | None) -> Customer:
+    """The same for a service client, on the record. Raises UserNotFound."""
+    customer = read_customer(user_id)
+    with transaction():
+        record(Action.PROFILE_READ_BY_CLIENT, user_id=user_id, client=client, reason=reason)
+    return customer
+
+
+def reveal_payment_token_to_client(*, user_id: UUID, client: str, reason: str) -> payment.PaymentToken:
+    """The payment token for the checkout; nobody gets it off the record.
+
+    Raises PaymentInfoNotFound.
+    """
+    token = payment.reveal_payment_token(user_id=user_id)
+    with transaction():
+        record(Action.PAYMENT_TOKEN_READ_BY_CLIENT, user_id=user_id, client=client, reason=reason)
+    return token
+
+
+def _payment_info(principal: Principal) -> payment.PaymentInfoView | None:
+    try:
+        return payment.get_payment_info(principal=principal)
+    except PaymentInfoNotFound:
+        return None

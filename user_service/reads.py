@@ -14,6 +14,19 @@ from user_service.database import fetch_one
 from user_service.keys.models import SealedDataKey
 from user_service.profile.models import Profile
 
+_PROFILE_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    Profile.__table__.c.user_id.label("profile_id"),
+    Profile.__table__.c.name,
+    Profile.__table__.c.sealed_phone,
+    Profile.__table__.c.sealed_phone_e164,
+    Profile.__table__.c.sealed_shipping_address,
+    Profile.__table__.c.created_at,
+    Profile.__table__.c.updated_at,
+    SealedDataKey.__table__.c.key_id,
+    SealedDataKey.__table__.c.master_key_id,
+    SealedDataKey.__table__.c.wrapped_key,
+)
+
 
 def _principal_columns() -> list[ColumnElement[Any]]:
     return [
@@ -44,23 +57,32 @@ def _principal_statement(*columns: ColumnElement[Any]) -> Select[Any]:
 def _profile_statement() -> Select[Any]:
     profiles, data_keys = Profile.__table__, SealedDataKey.__table__
     return (
-        _principal_statement(
-            profiles.c.user_id.label("profile_id"),
-            profiles.c.name,
-            profiles.c.sealed_phone,
-            profiles.c.sealed_phone_e164,
-            profiles.c.sealed_shipping_address,
-            profiles.c.created_at,
-            profiles.c.updated_at,
-            data_keys.c.key_id,
-            data_keys.c.master_key_id,
-            data_keys.c.wrapped_key,
-        )
+        _principal_statement(*_PROFILE_COLUMNS)
         .outerjoin(profiles, profiles.c.user_id == bindparam("user_id"))
         .outerjoin(data_keys, data_keys.c.user_id == bindparam("user_id"))
     )
 
 
+def _user_statement() -> Select[Any]:
+    users, profiles, data_keys = User.__table__, Profile.__table__, SealedDataKey.__table__
+    return (
+        select(
+            users.c.id.label("user_id"),
+            users.c.username,
+            users.c.email,
+            users.c.email_verified_at,
+            users.c.disabled_at,
+            users.c.created_at.label("registered_at"),
+            *_PROFILE_COLUMNS,
+        )
+        .select_from(users)
+        .outerjoin(profiles, profiles.c.user_id == users.c.id)
+        .outerjoin(data_keys, data_keys.c.user_id == users.c.id)
+        .where(users.c.id == bindparam("user_id"))
+    )
+
+
+_USER_WITH_PROFILE = _user_statement()
 _PRINCIPAL = _principal_statement()
 _PRINCIPAL_WITH_PROFILE = _profile_statement()
 
@@ -73,3 +95,8 @@ def find_principal(session_id: UUID, user_id: UUID) -> Row[Any] | None:
 def find_principal_with_profile(session_id: UUID, user_id: UUID) -> Row[Any] | None:
     """The same, with the profile (`profile_id` is None without one) and the wrapped data key."""
     return fetch_one(_PRINCIPAL_WITH_PROFILE, session_id=session_id, user_id=user_id)
+
+
+def find_user_with_profile(user_id: UUID) -> Row[Any] | None:
+    """The user and the profile with the wrapped data key, whoever asks. Both have their own `created_at`."""
+    return fetch_one(_USER_WITH_PROFILE, user_id=user_id)

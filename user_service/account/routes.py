@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import Response
 
+from user_service import lifecycle
 from user_service.account import schemas
 from user_service.audit.service import list_events as list_audit_events
 from user_service.auth import tokens
@@ -59,3 +60,31 @@ def list_events(query: dict[str, Any]) -> Response:
         return list_audit_events(user_id=user_id, before=before, limit=limit)
 
     return page(f"events:{user_id}", fetch, schemas.EventSchema(), **query)
+
+
+@blp.route("/account/export", methods=["POST"])
+@authenticated()
+@blp.arguments(schemas.PasswordSchema)
+@blp.problems("wrong_password")
+@blp.response(200, schemas.ExportSchema)
+def export_account(payload: dict[str, str]) -> Any:
+    """Take along all that is held about you
+
+    Account, profile, the description of your payment information, sessions and security events in one document.
+    """
+    return lifecycle.export_account(principal=principal(), **payload)
+
+
+@blp.route("/account", methods=["DELETE"])
+@authenticated()
+@blp.arguments(schemas.PasswordSchema)
+@blp.problems("wrong_password")
+@blp.response(200, schemas.DeletedSchema)
+def delete_account(payload: dict[str, str]) -> dict[str, Any]:
+    """Delete your account for good
+
+    Every session ends, and what is sealed of you can be opened by nobody from then on. Your username and your
+    address are free for others.
+    """
+    receipt = lifecycle.delete_account(principal=principal(), **payload)
+    return {"message": "Your account is deleted. Keep the receipt.", "receipt": receipt}

@@ -2,7 +2,9 @@
 
 from marshmallow import fields
 
-from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Password
+from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Password, SessionSchema
+from user_service.payment.schemas import PaymentInfoSchema
+from user_service.profile.schemas import ProfileResponseSchema
 from user_service.web.paging import PaginationSchema
 from user_service.web.schema import Moment, Schema
 
@@ -34,6 +36,12 @@ class PasswordChangeSchema(Schema):
 
     current_password = Password(required=True)
     new_password = Password(required=True, metadata=NEW_PASSWORD)
+
+
+class PasswordSchema(Schema):
+    example = {"password": "correct horse battery"}
+
+    password = Password(required=True)
 
 
 class EventSchema(Schema):
@@ -68,3 +76,54 @@ class EventsResponseSchema(Schema):
 
     data = fields.List(fields.Nested(EventSchema), required=True)
     pagination = fields.Nested(PaginationSchema, required=True)
+
+
+class HeldSessionSchema(SessionSchema):
+    class Meta:
+        exclude = ("current",)
+
+    expires_at = Moment(required=True, attribute="refresh_expires_at")
+
+
+class ExportSchema(Schema):
+    """All that is held about you. Passwords, tokens and keys are not: they cannot be read back."""
+
+    exported_at = Moment(required=True)
+    account = fields.Nested(AccountSchema, required=True)
+    profile = fields.Nested(ProfileResponseSchema, required=True, allow_none=True)
+    payment_info = fields.Nested(PaymentInfoSchema, required=True, allow_none=True)
+    sessions = fields.List(fields.Nested(HeldSessionSchema), required=True)
+    security_events = fields.List(fields.Nested(EventSchema), required=True)
+
+    example = {
+        "exported_at": "2026-11-23T10:00:00.000Z",
+        "account": AccountSchema.example,
+        "profile": ProfileResponseSchema.example,
+        "payment_info": PaymentInfoSchema.example,
+        "sessions": [],
+        "security_events": EventsResponseSchema.example["data"],
+    }
+
+
+class ReceiptSchema(Schema):
+    id = fields.UUID(required=True, metadata={"description": "The pseudonym under which the security log goes on."})
+    erased_at = Moment(required=True)
+    erased = fields.List(fields.String(), required=True)
+    backups_unreadable_after = Moment(
+        required=True, metadata={"description": "From then on no backup can be read either."}
+    )
+
+
+class DeletedSchema(Schema):
+    example = {
+        "message": "Your account is deleted. Keep the receipt.",
+        "receipt": {
+            "id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "erased_at": "2026-11-23T10:05:00.000Z",
+            "erased": ["account", "profile", "payment_info", "sessions", "data_key"],
+            "backups_unreadable_after": "2026-12-23T10:05:00.000Z",
+        },
+    }
+
+    message = fields.String(required=True)
+    receipt = fields.Nested(ReceiptSchema, required=True)

@@ -12,7 +12,11 @@ class Action(StrEnum):
     LOGGED_OUT = "auth.session.logged_out"
     SESSION_CLOSED = "auth.session.closed"
     PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  # an action, not a password
-    PASSWORD_CHANGE_REFUSED = "auth.password.change_refused"  # noqa: S105
+    PASSWORD_REFUSED = "auth.password.refused"  # noqa: S105
+    ACCOUNT_EXPORTED = "account.exported"
+    ACCOUNT_DELETED = "account.deleted"
+    PROFILE_READ_BY_CLIENT = "profile.read_by_client"
+    PAYMENT_TOKEN_READ_BY_CLIENT = "payment.token.read_by_client"  # noqa: S105  # an action
     CLIENT_CREATED = "client.created"
     CLIENT_REVOKED = "client.revoked"
     KEY_ROTATED = "key.rotated"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 
 from user_service import clock
 from user_service.audit.events import Action, Outcome
@@ -38,6 +38,16 @@ def list_events(*, user_id: UUID, before: UUID | None, limit: int) -> list[Row[A
     return fetch_all(query.order_by(table.c.id.desc()).limit(limit))
 
 
+def pseudonymize(*, user_id: UUID, pseudonym: UUID) -> None:
+    """Cut what leads back to a person out of the user's events, in the open transaction: what happened stays."""
+    db.session.execute(
+        update(AuditEvent)
+        .where(AuditEvent.user_id == user_id)
+        .values(user_id=pseudonym, session_id=None, ip=None, user_agent=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def record(
     action: Action,
     *,
@@ -47,7 +57,24 @@ def record(
     **detail: Any,
 ) -> None:
     """Add the event to the open transaction; it is kept if that commits. Details are never secrets."""
-    came_from = origin.get()
+    _record(origin.get(), action, user_id=user_id, session_id=session_id, outcome=outcome, detail=detail)
+
+
+def record_anonymously(action: Action, *, user_id: UUID, **detail: Any) -> None:
+    """The same under a pseudonym: neither the address nor the device is kept."""
+    nobody = Origin(request_id=origin.get().request_id)
+    _record(nobody, action, user_id=user_id, session_id=None, outcome=Outcome.SUCCESS, detail=detail)
+
+
+def _record(
+    came_from: Origin,
+    action: Action,
+    *,
+    user_id: UUID | None,
+    session_id: UUID | None,
+    outcome: Outcome,
+    detail: dict[str, Any],
+) -> None:
     db.session.add(
         AuditEvent(
             occurred_at=clock.now(),

@@ -73,6 +73,7 @@ class CloseReason(StrEnum):
     REFRESH_REUSED = "refresh_reused"
     TOO_MANY_SESSIONS = "too_many_sessions"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # a reason, not a password
+    ACCOUNT_DELETED = "account_deleted"
     CLOSED_BY_OPERATOR = "closed_by_operator"
 
 

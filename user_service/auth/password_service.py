@@ -1,6 +1,9 @@
-"""Changing a password: by who knows the present one, ending every earlier session."""
+"""The password asked for again, and its change, which ends every earlier session."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
 
 from user_service import clock
 from user_service.audit.events import Action, Outcome
@@ -20,16 +23,11 @@ def change_password(*, principal: Principal, current_password: str, new_password
 
     Raises WrongPassword, also when another change was faster; PasswordRefused; TokenRevoked.
     """
-    hasher = runtime().key_ring.get().hasher
-    user = get_user(principal.user_id)
-    if not hasher.verify(current_password, user.password_hash, user.password_scheme):
-        raise _refuse(principal)
+    user = prove_password(principal=principal, password=current_password)
     check_new_password(new_password, pointer="/new_password", username=user.username, email=user.email)
-    password_hash, scheme = hasher.hash(new_password)
+    password_hash, scheme = runtime().key_ring.get().hasher.hash(new_password)
     with transaction() as session:
-        locked = session.scalars(select(User).where(User.id == user.id).with_for_update()).one_or_none()
-        if locked is None or locked.password_changed_at != user.password_changed_at:
-            raise WrongPassword
+        locked = lock_proven_user(session, user)
         now = clock.now()
         locked.password_hash, locked.password_scheme = password_hash, scheme
         locked.password_changed_at = locked.updated_at = now
@@ -39,10 +37,30 @@ def change_password(*, principal: Principal, current_password: str, new_password
         return grant
 
 
+def prove_password(*, principal: Principal, password: str) -> Row[Any]:
+    """The user's row, once the password is proven. Raises WrongPassword, TokenRevoked."""
+    user = get_user(principal.user_id)
+    hasher = runtime().key_ring.get().hasher
+    if not hasher.verify(password, user.password_hash, user.password_scheme):
+        raise _refuse(principal)
+    return user
+
+
+def lock_proven_user(session: Session, user: Row[Any]) -> User:
+    """Lock the user's row for what the password was proven for.
+
+    Raises WrongPassword where the password has changed since.
+    """
+    locked = session.scalars(select(User).where(User.id == user.id).with_for_update()).one_or_none()
+    if locked is None or locked.password_changed_at != user.password_changed_at:
+        raise WrongPassword
+    return locked
+
+
 def _refuse(principal: Principal) -> WrongPassword:
     with transaction():
         record(
-            Action.PASSWORD_CHANGE_REFUSED,
+            Action.PASSWORD_REFUSED,
             user_id=principal.user_id,
             session_id=principal.session_id,
             outcome=Outcome.REFUSED,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from user_service import clock
 from user_service.database import new_id, transaction
@@ -35,6 +35,12 @@ def find_data_key(user_id: UUID) -> DataKey | None:
     if row is None:
         return None
     return open_data_key(user_id, row.key_id, row.master_key_id, row.wrapped_key)
+
+
+def destroy_data_key(user_id: UUID) -> None:
+    """Delete the user's data key in the open transaction: what it sealed cannot be opened again, here or anywhere."""
+    with transaction() as session:
+        session.execute(delete(SealedDataKey).where(SealedDataKey.user_id == user_id))
 
 
 def open_data_key(user_id: UUID, key_id: UUID, master_key_id: str, wrapped_key: bytes) -> DataKey:

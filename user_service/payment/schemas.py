@@ -81,6 +81,7 @@ class PaymentInfoSchema(Schema):
         "last4": "4242",
         "exp_month": 8,
         "exp_year": 2030,
+        "status": "active",
         "created_at": "2026-11-23T09:32:00.000Z",
         "updated_at": "2026-11-23T09:32:00.000Z",
     }
@@ -99,6 +100,13 @@ class PaymentInfoSchema(Schema):
     last4 = fields.String(required=True, allow_none=True, metadata={"pattern": "^[0-9]{4}$"})
     exp_month = fields.Integer(required=True, allow_none=True, metadata={"minimum": 1, "maximum": 12})
     exp_year = fields.Integer(required=True, allow_none=True, metadata={"minimum": 2000, "maximum": 2099})
+    status = fields.String(
+        required=True,
+        metadata={
+            "enum": ["active", "expiring", "expired"],
+            "description": "By the card's date: `expiring` within 30 days of its end.",
+        },
+    )
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
 

@@ -1,8 +1,9 @@
 """Payment information: a provider's token that is stored, replaced as a whole, described, and never shown."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +22,29 @@ from user_service.payment.models import PaymentInfo
 from user_service.principal import Principal
 from user_service.security.vault import DataKey, binding
 
+EXPIRING_WITHIN = timedelta(days=30)
 HINT_LENGTH = 4
 SHORTEST_TOKEN_WITH_HINT = 12
 DESCRIPTION = ("provider", "brand", "last4", "exp_month", "exp_year")
+
+
+class CardStatus(StrEnum):
+    ACTIVE = "active"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentToken:
+    """What the checkout needs. It leaves the service for a service client alone."""
+
+    payment_token: str = field(repr=False)
+    provider: str | None
+    brand: str | None
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+    status: CardStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,7 @@ class PaymentInfoView:
     last4: str | None
     exp_month: int | None
     exp_year: int | None
+    status: CardStatus
     created_at: datetime
     updated_at: datetime
 
@@ -95,6 +117,32 @@ def get_payment_info(*, principal: Principal) -> PaymentInfoView:
     return _view(row, open_data_key(row.user_id, row.key_id, row.master_key_id, row.wrapped_key))
 
 
+def reveal_payment_token(*, user_id: UUID) -> PaymentToken:
+    """The token in clear, for the checkout. Raises PaymentInfoNotFound."""
+    row = fetch_one(_WITH_DATA_KEY, user_id=user_id)
+    if row is None:
+        raise PaymentInfoNotFound
+    return PaymentToken(
+        payment_token=_open_token(row, open_data_key(row.user_id, row.key_id, row.master_key_id, row.wrapped_key)),
+        provider=row.provider,
+        brand=row.brand,
+        last4=row.last4,
+        exp_month=row.exp_month,
+        exp_year=row.exp_year,
+        status=status_of(row.exp_month, row.exp_year, clock.now()),
+    )
+
+
+def status_of(exp_month: int | None, exp_year: int | None, now: datetime) -> CardStatus:
+    """A card is good to the last day of its month (ISO/IEC 7813); one without a date does not expire here."""
+    if exp_month is None or exp_year is None:
+        return CardStatus.ACTIVE
+    ends_at = datetime(exp_year + exp_month // 12, exp_month % 12 + 1, 1, tzinfo=UTC)
+    if now >= ends_at:
+        return CardStatus.EXPIRED
+    return CardStatus.EXPIRING if now >= ends_at - EXPIRING_WITHIN else CardStatus.ACTIVE
+
+
 def delete_payment_info(*, principal: Principal, check: Check) -> None:
     """Raises PaymentInfoNotFound, and what `check` raises."""
     with transaction() as session:
@@ -134,8 +182,12 @@ def _fill(info: PaymentInfo, data_key: DataKey, payment_token: str, description:
         setattr(info, name, description.get(name))
 
 
+def _open_token(info: Any, data_key: DataKey) -> str:
+    return data_key.open(info.sealed_payment_token, binding("payment_infos", "payment_token", info.user_id))
+
+
 def _view(info: Any, data_key: DataKey) -> PaymentInfoView:
-    token = data_key.open(info.sealed_payment_token, binding("payment_infos", "payment_token", info.user_id))
+    token = _open_token(info, data_key)
     return PaymentInfoView(
         token_hint=token[-HINT_LENGTH:] if len(token) >= SHORTEST_TOKEN_WITH_HINT else None,
         provider=info.provider,
@@ -143,6 +195,7 @@ def _view(info: Any, data_key: DataKey) -> PaymentInfoView:
         last4=info.last4,
         exp_month=info.exp_month,
         exp_year=info.exp_year,
+        status=status_of(info.exp_month, info.exp_year, clock.now()),
         created_at=info.created_at,
         updated_at=info.updated_at,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -39,6 +39,17 @@ class ProfileView:
     shipping_address: Address
     created_at: datetime
     updated_at: datetime
+
+
+class Owner(Protocol):
+    """Whose profile it is: a principal, or a row of a user."""
+
+    @property
+    def user_id(self) -> UUID: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def email(self) -> str: ...
 
 
 Check = Callable[[ProfileView], None]
@@ -98,7 +109,12 @@ def delete_profile(*, principal: Principal, check: Check) -> None:
         record(Action.PROFILE_DELETED, user_id=principal.user_id, session_id=principal.session_id)
 
 
-def view_of(principal: Principal, row: Any) -> ProfileView:
+def view_or_none(row: Any) -> ProfileView | None:
+    """The profile from one row of a user, read with the data key; None where there is no profile."""
+    return None if row.profile_id is None else view_of(row, row)
+
+
+def view_of(principal: Owner, row: Any) -> ProfileView:
     """The profile from one row that was read with its data key. Raises ProfileNotFound."""
     if row.profile_id is None:
         raise ProfileNotFound
@@ -135,7 +151,7 @@ def _seal_address(profile: Profile, data_key: DataKey, address: Address) -> None
     profile.sealed_shipping_address = data_key.seal(text, binding("profiles", "shipping_address", profile.user_id))
 
 
-def _view(principal: Principal, profile: Any, data_key: DataKey) -> ProfileView:
+def _view(principal: Owner, profile: Any, data_key: DataKey) -> ProfileView:
     def opened(column: str, envelope: bytes) -> str:
         return data_key.open(envelope, binding("profiles", column, principal.user_id))
 

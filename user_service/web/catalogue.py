@@ -150,6 +150,7 @@ CATALOGUE: dict[str, Entry] = {
         "The current password, which this asks for again, is wrong.",
         "Type it again; if it is forgotten, have it reset.",
     ),
+    "user_not_found": Entry(404, "User not found", "There is no user with this id.", "Check the id."),
     "insufficient_scope": Entry(
         403,
         "Insufficient scope",

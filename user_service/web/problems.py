@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from user_service.errors import DomainError, Fault, ServiceUnavailable
 from user_service.runtime import runtime
+from user_service.security.vault import IntegrityFailure
 from user_service.web.catalogue import CATALOGUE
 from user_service.web.schema import Coded
 
@@ -127,6 +128,8 @@ def _pool_timeout(_error: PoolTimeout) -> Response:
 def _unexpected_error(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return http_error(error)
+    if isinstance(error, IntegrityFailure):
+        log.error("vault.integrity", exc_info=error)
     log.error("request.failed", exc_info=_without_values(error))
     return problem("internal_error", "Something failed on our side. Report the request_id if it stays.")
 
