@@ -22,7 +22,7 @@ LAYERS = (
             "*/identifiers.py",
             "*/formats.py",
             "keys/rotation.py",
-            "auth/revocations.py",
+            "auth/revocations.py", "auth/devices.py",
             "auth/grants.py",
             "auth/sessions.py",
             "auth/refreshing.py",

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from user_service.commands.clients import clients
 from user_service.commands.keys import keys, vault
 from user_service.commands.prune import prune
+from user_service.commands.sessions import sessions
 
 MOST_USERS = 1_000_000
 
@@ -72,4 +73,4 @@ def _summary(users: int, added: int) -> str:
     return f"Added {added} users." + (f" {there} were there already and are as they were." if there else "")
 
 
-COMMANDS: list[click.Command] = [seed, keys, vault, clients, prune]
+COMMANDS: list[click.Command] = [seed, keys, vault, clients, sessions, prune]

@@ -2,6 +2,7 @@
 
 from marshmallow import fields
 
+from user_service.auth.devices import device_of
 from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Password, SessionSchema
 from user_service.payment.schemas import PaymentInfoSchema
 from user_service.profile.schemas import ProfileResponseSchema
@@ -54,6 +55,11 @@ class EventSchema(Schema):
     session_id = fields.UUID(required=True, allow_none=True)
     ip = fields.String(required=True, allow_none=True)
     user_agent = fields.String(required=True, allow_none=True)
+    device = fields.Function(
+        lambda row: device_of(row.user_agent),
+        required=True,
+        metadata={"type": "string", "description": "The user agent in words."},
+    )
     detail = fields.Dict(required=True)
 
 
@@ -68,6 +74,7 @@ class EventsResponseSchema(Schema):
                 "session_id": SESSION_ID,
                 "ip": "203.0.113.7",
                 "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
+                "device": "Firefox on Linux",
                 "detail": {},
             }
         ],
@@ -81,8 +88,6 @@ class EventsResponseSchema(Schema):
 class HeldSessionSchema(SessionSchema):
     class Meta:
         exclude = ("current",)
-
-    expires_at = Moment(required=True, attribute="refresh_expires_at")
 
 
 class ExportSchema(Schema):

@@ -11,6 +11,7 @@ class Action(StrEnum):
     REFRESH_REUSED = "auth.refresh.reused"
     LOGGED_OUT = "auth.session.logged_out"
     SESSION_CLOSED = "auth.session.closed"
+    ALL_SESSIONS_CLOSED = "auth.session.all_closed"
     PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  # an action, not a password
     PASSWORD_REFUSED = "auth.password.refused"  # noqa: S105
     ACCOUNT_EXPORTED = "account.exported"

@@ -1,5 +1,6 @@
 """Registration, tokens, sessions."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -94,8 +95,8 @@ def list_sessions(query: dict[str, Any]) -> Response:
     """
     user_id = principal().user_id
 
-    def fetch(before: UUID | None, limit: int) -> list[dict[str, Any]]:
-        return [_shown(row) for row in sessions.list_sessions(user_id=user_id, before=before, limit=limit)]
+    def fetch(before: UUID | None, limit: int) -> Sequence[Any]:
+        return sessions.list_sessions(user_id=user_id, before=before, limit=limit)
 
     return page(f"sessions:{user_id}", fetch, schemas.SessionSchema(), **query)
 
@@ -113,7 +114,7 @@ def close_all_sessions() -> None:
 
 @blp.route("/sessions/<uuid:session_id>", methods=["DELETE"], parameters=[SESSION])
 @authenticated()
-@blp.problems("session_not_found", "not_found")
+@blp.problems("session_not_found")
 @blp.response(204)
 def close_session(session_id: UUID) -> None:
     """End one of your sessions
@@ -146,15 +147,3 @@ def _claims_to_log_out() -> Any:
 
 
 _LOG_OUT = schemas.LogOutRequestSchema()
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "current": row.id == principal().session_id,
-        "created_at": row.created_at,
-        "last_used_at": row.last_used_at,
-        "expires_at": row.refresh_expires_at,
-        "ip": row.ip,
-        "user_agent": row.user_agent,
-    }

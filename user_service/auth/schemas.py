@@ -4,9 +4,11 @@ from typing import Any
 
 from marshmallow import fields
 
+from user_service.auth.devices import device_of
 from user_service.auth.identifiers import RESERVED_USERNAMES, USERNAME, check_email
 from user_service.runtime import runtime
 from user_service.web.paging import PaginationSchema
+from user_service.web.principal import principal
 from user_service.web.schema import Moment, Schema, Text, refusal
 
 USER_ID = "01939b1c-8a4e-7c1f-9d37-6f1f0c2a7b11"
@@ -150,12 +152,25 @@ class SessionSchema(Schema):
     """A log-in on one device."""
 
     id = fields.UUID(required=True)
-    current = fields.Boolean(required=True, metadata={"description": "Whether this request belongs to it."})
+    current = fields.Function(
+        lambda row: row.id == principal().session_id,
+        required=True,
+        metadata={"type": "boolean", "description": "Whether this request belongs to it."},
+    )
     created_at = Moment(required=True)
     last_used_at = Moment(required=True)
-    expires_at = Moment(required=True, metadata={"description": "When it ends if it is not refreshed."})
+    expires_at = Moment(
+        required=True,
+        attribute="refresh_expires_at",
+        metadata={"description": "When it ends if it is not refreshed."},
+    )
     ip = fields.String(required=True, allow_none=True, metadata={"description": "The address it was opened from."})
     user_agent = fields.String(required=True, allow_none=True, metadata={"maxLength": 256})
+    device = fields.Function(
+        lambda row: device_of(row.user_agent),
+        required=True,
+        metadata={"type": "string", "description": "The user agent in words."},
+    )
 
 
 class SessionsResponseSchema(Schema):
@@ -169,6 +184,7 @@ class SessionsResponseSchema(Schema):
                 "expires_at": "2026-11-30T09:45:00.000Z",
                 "ip": "203.0.113.7",
                 "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0",
+                "device": "Firefox on Linux",
             }
         ],
         "pagination": {"next_cursor": None, "has_more": False},

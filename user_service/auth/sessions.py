@@ -19,6 +19,7 @@ from user_service.runtime import runtime
 
 # Past the longest life of a token, so that clocks that disagree revive nothing.
 BLOCKLIST_MARGIN = timedelta(minutes=10)
+BATCH = 1_000
 
 
 def open_session(user_id: UUID) -> Grant:
@@ -119,15 +120,38 @@ def close(session: Session, user_id: UUID, reason: CloseReason, *conditions: Col
         .returning(LoginSession.id)
         .execution_options(synchronize_session=False)
     ).all()
-    settings, now = runtime().settings, clock.now()
-    longest = max(settings.access_token_seconds, settings.refresh_token_seconds)
-    for session_id in closed:
-        session.add(
-            BlockedSession(
-                session_id=session_id,
-                reason=reason.value,
-                blocked_at=now,
-                expires_at=now + timedelta(seconds=longest) + BLOCKLIST_MARGIN,
-            )
-        )
+    block(session, closed, reason)
     return closed
+
+
+def block(session: Session, session_ids: Sequence[UUID], reason: CloseReason) -> None:
+    """Refuse what is left of the tokens of these sessions, until none of them can be alive."""
+    settings, now = runtime().settings, clock.now()
+    longest = timedelta(seconds=max(settings.access_token_seconds, settings.refresh_token_seconds))
+    session.add_all(
+        BlockedSession(
+            session_id=session_id,
+            reason=reason.value,
+            blocked_at=now,
+            expires_at=now + longest + BLOCKLIST_MARGIN,
+        )
+        for session_id in session_ids
+    )
+
+
+def close_every_session() -> int:
+    """End the sessions of all users, in batches; returns how many. One event in the log stands for all of them."""
+    total = 0
+    while True:
+        with transaction() as session:
+            due = session.scalars(select(LoginSession.id).limit(BATCH).with_for_update()).all()
+            session.execute(
+                delete(LoginSession).where(LoginSession.id.in_(due)).execution_options(synchronize_session=False)
+            )
+            block(session, due, CloseReason.CLOSED_BY_OPERATOR)
+        if not due:
+            break
+        total += len(due)
+    with transaction():
+        record(Action.ALL_SESSIONS_CLOSED, user_id=None, count=total)
+    return total

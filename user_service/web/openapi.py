@@ -145,7 +145,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
         def decorate(view: View) -> View:
             marks = {mark: getattr(view, mark, None) for mark in ("is_authenticated", "client_scope")}
-            register(note(view, operation_id=view.__name__, **marks))
+            register(note(view, operation_id=view.__name__, takes_an_id="<uuid:" in rule, **marks))
             return view
 
         return decorate
@@ -220,7 +220,7 @@ def security_of(notes: dict[str, Any], spec: APISpec) -> list[dict[str, list[str
 
 
 def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
-    """The operation's own codes, and those that come with a token, a body or a query."""
+    """The operation's own codes, and those that come with a token, a body, a query or an id in the path."""
     if notes["is_authenticated"]:
         yield from AUTHENTICATED
     if notes["client_scope"]:
@@ -229,6 +229,8 @@ def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
         yield from WITH_BODY
     if any(isinstance(parameter, dict) and parameter["in"] == "query" for parameter in doc.get("parameters", ())):
         yield from WITH_QUERY
+    if notes["takes_an_id"]:
+        yield "not_found"
     yield from notes.get("problems", ANYWHERE)
 
 
