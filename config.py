@@ -76,6 +76,8 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "password_min_length": env.int("PASSWORD_MIN_LENGTH", 8, validate=Range(8, 64)),
         "default_region": env.str("DEFAULT_REGION", "US", validate=OneOf(sorted(SUPPORTED_REGIONS))),
         "max_sessions_per_user": env.int("MAX_SESSIONS_PER_USER", 100, validate=Range(1, 10_000)),
+        "redis_url": env.str("REDIS_URL", None, validate=_redis_url),
+        "ratelimit_enabled": env.bool("RATELIMIT_ENABLED", True),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
@@ -98,6 +100,11 @@ def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
             raise EnvError("it must be an absolute http or https URL, such as https://users.example.com")
 
     return _required(env.str, name, default, check).rstrip("/")
+
+
+def _redis_url(value: str | None) -> None:
+    if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise EnvError("it must begin with redis://, rediss:// or unix://")
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:

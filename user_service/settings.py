@@ -23,6 +23,8 @@ class Settings:
     password_min_length: int = 8
     default_region: str = "US"
     max_sessions_per_user: int = 100
+    redis_url: str | None = field(default=None, repr=False)
+    ratelimit_enabled: bool = True
     trusted_proxies: int = 0
     port: int = 8000
     bind: str = "127.0.0.1"

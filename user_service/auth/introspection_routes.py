@@ -12,6 +12,7 @@ from user_service.clients.service import Scope
 from user_service.errors import DomainError
 from user_service.web import body
 from user_service.web.client import for_clients
+from user_service.web.limits import Door, limited
 from user_service.web.openapi import JSON, Blueprint
 from user_service.web.principal import find_open_session
 
@@ -21,6 +22,7 @@ _REQUEST = schemas.IntrospectRequestSchema()
 
 
 @blp.route("/token/introspect", methods=["POST"])
+@limited(Door.INTROSPECT)
 @for_clients(Scope.TOKEN_INTROSPECT)
 @blp.reads(schemas.IntrospectRequestSchema, media_types=[JSON, FORM])
 @blp.response(200, schemas.IntrospectionSchema)
@@ -39,6 +41,7 @@ def introspect() -> dict[str, Any]:
 
 
 @blp.route("/revocations", methods=["GET"])
+@limited(Door.REVOCATIONS)
 @for_clients(Scope.TOKEN_INTROSPECT)
 @blp.arguments(schemas.RevocationsRequestSchema, location="query")
 @blp.response(200, schemas.RevocationsResponseSchema)
