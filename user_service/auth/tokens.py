@@ -28,6 +28,7 @@ LEEWAY_SECONDS = 10
 MAX_TOKEN_CHARACTERS = 8192
 LONGEST_LIFE = timedelta(days=60)
 TYPES = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068, 2.1; the second is ours
+LAST_GENERATION = 2**31 - 1  # what the column holds
 HEADER_MEMBERS = {"alg", "kid", "typ"}
 # Unpadded base64url (RFC 7515, 2): PyJWT would take padding and white space as well.
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
@@ -127,8 +128,10 @@ def _verification_key(header: dict[str, Any], claims: dict[str, Any]) -> Any:
     """The key that the header names, from our own set alone (RFC 8725, 3.1 and 3.10)."""
     kid = header.get("kid")
     expected_typ = TYPES.get(str(claims.get("type")))
-    if set(header) != HEADER_MEMBERS or header["alg"] != ALGORITHM or header["typ"] != expected_typ:
+    if set(header) != HEADER_MEMBERS or header["alg"] != ALGORITHM:
         raise pyjwt.InvalidTokenError("not a header of ours")
+    if expected_typ is None or header["typ"] != expected_typ:
+        raise pyjwt.InvalidTokenError("not a type of ours")
     key = runtime().key_ring.verification_key(kid) if isinstance(kid, str) else None
     if key is None:
         raise pyjwt.InvalidTokenError("unknown key")
@@ -160,6 +163,7 @@ def _are_ours(claims: dict[str, Any], token_type: str, audience: str) -> bool:
         and claims.get("aud") == audience
         and all(_is_uuid(claims.get(name)) for name in ("sub", "sid", "jti"))
         and type(claims.get("gen")) is int
+        and 1 <= claims["gen"] <= LAST_GENERATION
         and type(claims.get("iat")) is int
         and type(expires_at) is int
         and expires_at <= (clock.now() + LONGEST_LIFE).timestamp()

@@ -44,9 +44,13 @@ class Keys:
     loaded_at: float
 
     def current_signing_key(self, at: datetime) -> SigningKey:
-        """The youngest of the active keys. A key that is on its way out signs until its successor is active."""
-        active = [key for key in self.signing_keys.values() if key.is_active(at)]
-        return max(active, key=lambda key: (key.activates_at, key.kid))
+        """The youngest of the active keys. A key that is on its way out signs until its successor is active.
+
+        Where this node's clock is behind the first key's, that one signs: a clock set back stops nobody.
+        """
+        keys = sorted(self.signing_keys.values(), key=lambda key: (key.activates_at, key.kid))
+        active = [key for key in keys if key.is_active(at)]
+        return active[-1] if active else next(key for key in keys if key.activates_at > at)
 
 
 class KeyRing:

@@ -22,9 +22,10 @@ FindPrincipal = Callable[[UUID, UUID], Row[Any] | None]
 def bearer_token() -> str:
     """The token of the one Authorization header. Raises TokenRequired."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
         raise TokenRequired
-    return token.strip()
+    return token
 
 
 def authenticated(
