@@ -2,9 +2,9 @@
 
 from marshmallow import EXCLUDE, fields
 
-from user_service.auth.schemas import EXAMPLE_JWT, SESSION_ID, USER_ID
+from user_service.auth.schemas import EXAMPLE_JWT, SESSION_ID, USER_ID, TokenText
 from user_service.web.paging import PageRequestSchema
-from user_service.web.schema import Moment, Schema, Text
+from user_service.web.schema import Moment, Schema
 
 
 class IntrospectRequestSchema(Schema):
@@ -15,7 +15,7 @@ class IntrospectRequestSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    token = Text(required=True, max_length=65_536, trim=False)
+    token = TokenText(required=True)
 
 
 class IntrospectionSchema(Schema):

@@ -7,6 +7,7 @@ from marshmallow import fields
 from user_service.auth.devices import device_of
 from user_service.auth.identifiers import RESERVED_USERNAMES, USERNAME, check_email
 from user_service.runtime import runtime
+from user_service.web.body import MAX_BODY_BYTES
 from user_service.web.paging import PaginationSchema
 from user_service.web.principal import principal
 from user_service.web.schema import Moment, Schema, Text, refusal
@@ -63,6 +64,14 @@ class Password(Text):
         if len(password.encode()) > self.max_length:
             raise refusal("password_too_long", "Use at most 1,024 bytes.")
         return password
+
+
+class TokenText(Text):
+    """A token. One that is too long is a bad token (401), not a bad request, so no limit is told here."""
+
+    def __init__(self, *, description: str = "A token as it was issued.", **kw: Any):
+        metadata = {"maxLength": None, "description": description}
+        super().__init__(max_length=MAX_BODY_BYTES, trim=False, metadata=metadata, **kw)
 
 
 class RegisterRequestSchema(Schema):
@@ -139,13 +148,13 @@ class TokenPairSchema(Schema):
 class RefreshRequestSchema(Schema):
     example = {"old_refresh_token": EXAMPLE_JWT}
 
-    old_refresh_token = Text(required=True, max_length=65_536, trim=False)
+    old_refresh_token = TokenText(required=True)
 
 
 class LogOutRequestSchema(Schema):
     example = {"refresh_token": EXAMPLE_JWT}
 
-    refresh_token = Text(max_length=65_536, trim=False, metadata={"description": "Where the access token is gone."})
+    refresh_token = TokenText(description="Where the access token is gone.")
 
 
 class SessionSchema(Schema):

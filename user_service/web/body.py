@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from flask import Request, request
 from marshmallow import ValidationError
 from webargs.flaskparser import FlaskParser
-from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from user_service.errors import DomainError
 from user_service.web.problems import BadRequest, RequestTooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES = 64 * 1024
@@ -119,6 +120,22 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
+class RepeatedParameter(DomainError):
+    code = "bad_request"
+    detail = "A parameter stands twice. Send each once."
+
+
+def form_fields(*names: str) -> dict[str, str]:
+    """These fields of a form, where they are there (RFC 6749, 3.2: none stands twice). Raises RepeatedParameter."""
+    return _once_each(MultiDict((name, value) for name in names for value in request.form.getlist(name)))
+
+
+def _once_each(parameters: MultiDict[str, str]) -> dict[str, str]:
+    if any(len(values) > 1 for _, values in parameters.lists()):
+        raise RepeatedParameter
+    return parameters.to_dict()
+
+
 class StrictParser(FlaskParser):
     """Hands strictly read bodies and query strings to the schemas; their errors go on to the problem handler."""
 
@@ -128,10 +145,7 @@ class StrictParser(FlaskParser):
         return read_object()
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
-        repeated = [name for name, values in req.args.lists() if len(values) > 1]
-        if repeated:
-            raise BadRequest("A parameter stands twice in the query string.")
-        return MultiDictProxy(req.args, schema)
+        return _once_each(req.args)
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """webargs puts the messages under the name of their place (json, query); pointers begin below it."""

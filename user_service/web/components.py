@@ -1,10 +1,15 @@
-"""The parts of the API document that operations share: headers, security schemes, an example of each problem."""
+"""The parts of the API document that operations share: headers, security schemes, problems with their examples."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from apispec import APISpec
+from marshmallow import fields
 
 from user_service.web.catalogue import CATALOGUE
+from user_service.web.problems import MEDIA_TYPE
+from user_service.web.schema import Schema
 
 BEARER, CLIENT = "bearer", "client"
 REQUEST_ID = "^[A-Za-z0-9._-]{1,128}$"
@@ -86,6 +91,33 @@ _FAULTS = {
 }
 
 
+class FaultSchema(Schema):
+    """One value that was refused."""
+
+    pointer = fields.String(
+        required=True,
+        metadata={"description": "JSON Pointer to the member (RFC 6901); empty for the body as a whole."},
+    )
+    code = fields.String(required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "From the catalogue."})
+    message = fields.String(required=True, metadata={"description": "For people."})
+
+
+class ProblemSchema(Schema):
+    """Problem details (RFC 9457)."""
+
+    type = fields.Url(required=True, metadata={"description": "Where the code is explained."})
+    title = fields.String(required=True, metadata={"description": "The same for every problem with this code."})
+    status = fields.Integer(required=True, metadata={"minimum": 400, "maximum": 599})
+    detail = fields.String(required=True, metadata={"description": "What happened and what to do next, for people."})
+    code = fields.String(
+        required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "For programs; from the catalogue."}
+    )
+    request_id = fields.String(required=True, metadata={"pattern": REQUEST_ID})
+    errors = fields.List(
+        fields.Nested(FaultSchema), required=True, metadata={"description": "Each value that was refused."}
+    )
+
+
 def register(spec: APISpec, public_url: str) -> None:
     """Put the parts where operations find them by name."""
     for name, header in HEADERS.items():
@@ -120,3 +152,16 @@ def problem_example(code: str, public_url: str) -> dict[str, Any]:
         "request_id": "0f8fad5bd9cb469fa16570867728950e",
         "errors": [{"pointer": pointer, "code": fault, "message": message}] if fault else [],
     }
+
+
+def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    grouped: defaultdict[int, list[str]] = defaultdict(list)
+    for code in dict.fromkeys(codes):
+        grouped[CATALOGUE[code].status].append(code)
+    return grouped
+
+
+def problem_response(codes: list[str], description: str = "") -> dict[str, Any]:
+    content = {"schema": ProblemSchema, "examples": {code: code for code in codes}}
+    explained = "\n".join(f"- `{code}`: {CATALOGUE[code].why}" for code in codes)
+    return {"description": description or explained, "content": {MEDIA_TYPE: content}}

@@ -7,9 +7,9 @@ from marshmallow import fields
 from sqlalchemy import text
 
 from user_service.database import fetch_one, is_migrated
+from user_service.errors import Fault, ServiceUnavailable
 from user_service.runtime import runtime
 from user_service.web.openapi import Blueprint
-from user_service.web.problems import RETRY_AFTER_SECONDS
 from user_service.web.schema import Schema
 
 blp = Blueprint("operations", __name__, description="For operators")
@@ -23,14 +23,9 @@ class HealthSchema(Schema):
 
 
 class ReadinessSchema(Schema):
-    example = {"status": "ready", "failed": []}
+    example = {"status": "ready"}
 
-    status = fields.String(required=True, metadata={"enum": ["ready", "unavailable"]})
-    failed = fields.List(
-        fields.String(metadata={"enum": ["database", "migrations", "keys"]}),
-        required=True,
-        metadata={"description": "Which checks failed."},
-    )
+    status = fields.String(required=True, metadata={"const": "ready"})
 
 
 @blp.route("/healthz", methods=["GET"])
@@ -45,23 +40,18 @@ def healthz() -> dict[str, str]:
 
 
 @blp.route("/readyz", methods=["GET"])
-@blp.problems(needs_database=False)
-@blp.alt_response(
-    503,
-    schema=ReadinessSchema,
-    description="Something that requests need is missing.",
-    example={"status": "unavailable", "failed": ["database"]},
-)
 @blp.response(200, ReadinessSchema)
-def readyz() -> tuple[dict[str, object], int, dict[str, str]]:
+def readyz() -> dict[str, str]:
     """Whether requests can be served
 
-    The database is reachable, its schema at the revision that this release needs or past it, the keys are loaded.
+    The database is reachable, its schema at the revision that this release needs or past it, the keys are loaded. A
+    503 names in `detail` and `errors` what fails.
     """
     failed = [name for name, check in _CHECKS.items() if not _passes(name, check)]
     if failed:
-        return {"status": "unavailable", "failed": failed}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return {"status": "ready", "failed": []}, 200, {}
+        faults = [Fault(f"/{name}", ServiceUnavailable.code, "This is not ready.") for name in failed]
+        raise ServiceUnavailable(faults, detail=f"Not ready: {', '.join(failed)}. Try again shortly.")
+    return ReadinessSchema.example
 
 
 def _passes(name: str, check: Callable[[], bool]) -> bool:

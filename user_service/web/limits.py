@@ -42,7 +42,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def limited(door: Door) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let one address through as often as the table says, then answer 429."""
-    return limiter.limit(door.value, key_func=_address, scope=door.name.lower())
+    limit = limiter.limit(door.value, key_func=_address, scope=door.name.lower())
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        guarded = limit(view)
+        guarded.is_limited = True  # type: ignore[attr-defined]  # read by the API document
+        return guarded
+
+    return decorate
 
 
 def _redis_options() -> dict[str, float]:

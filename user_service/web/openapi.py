@@ -4,21 +4,19 @@ A view says what only it can know: its schemas, its own refusals, its headers. T
 be authenticated, which statuses a body or a query brings along, which headers go with a status.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 import orjson
 from apispec import APISpec
 from flask import Flask
-from marshmallow import fields
 from werkzeug.exceptions import HTTPException
 
 from user_service.web import components, problems
 from user_service.web.body import StrictParser
-from user_service.web.catalogue import CATALOGUE
 from user_service.web.json_schema import JsonSchemaPlugin
 from user_service.web.schema import Schema
 
@@ -63,52 +61,43 @@ FOR_CLIENTS = ("token_required", "invalid_token", "token_expired", "forbidden", 
 WITH_BODY = ("bad_request", "invalid_json", "request_too_large", "unsupported_media_type", "validation_failed")
 WITH_QUERY = ("bad_request", "validation_failed")
 JSON = "application/json"
+MARKS = ("is_authenticated", "client_scope", "is_limited")  # what guards leave on the views they guard
 ANYWHERE = ("internal_error", "service_unavailable")
-
-
-class FaultSchema(Schema):
-    """One value that was refused."""
-
-    pointer = fields.String(
-        required=True,
-        metadata={"description": "JSON Pointer to the member (RFC 6901); empty for the body as a whole."},
-    )
-    code = fields.String(required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "From the catalogue."})
-    message = fields.String(required=True, metadata={"description": "For people."})
-
-
-class ProblemSchema(Schema):
-    """Problem details (RFC 9457)."""
-
-    type = fields.Url(required=True, metadata={"description": "Where the code is explained."})
-    title = fields.String(required=True, metadata={"description": "The same for every problem with this code."})
-    status = fields.Integer(required=True, metadata={"minimum": 400, "maximum": 599})
-    detail = fields.String(required=True, metadata={"description": "What happened and what to do next, for people."})
-    code = fields.String(
-        required=True, metadata={"pattern": "^[a-z0-9_]+$", "description": "For programs; from the catalogue."}
-    )
-    request_id = fields.String(required=True, metadata={"pattern": components.REQUEST_ID})
-    errors = fields.List(
-        fields.Nested(FaultSchema), required=True, metadata={"description": "Each value that was refused."}
-    )
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest's API with problem details for errors, and a document made from our own parts."""
 
-    ERROR_SCHEMA = ProblemSchema
+    ERROR_SCHEMA = components.ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = "Problem"
 
     def __init__(self, app: Flask) -> None:
         self._settings = app.extensions["user_service"].settings
+        self._undocumented: list[Blueprint] = []
+        self._lock = Lock()
         super().__init__(app, spec_kwargs={"marshmallow_plugin": JsonSchemaPlugin(self._settings)})
         self.spec.options.setdefault("info", {}).update(components.INFO)
+        self._render, self.spec.to_dict = self.spec.to_dict, self.to_dict  # `flask openapi print` asks for it there
+
+    def register_blueprint(self, blueprint: "Blueprint") -> None:
+        """Add the routes at once, and their documentation when it is first read: it is most of the work of a start."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._undocumented.append(blueprint)
+
+    def to_dict(self) -> dict[str, Any]:
+        with self._lock:
+            while self._undocumented:
+                blueprint = self._undocumented.pop(0)
+                blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+        document = self._render()
+        return {"openapi": document["openapi"], **document}  # readers look for the version first
 
     @cached_property
     def document(self) -> bytes:
-        """The API document in JSON. It is made once, when every blueprint is registered."""
-        document = self.spec.to_dict()
-        return orjson.dumps({"openapi": document["openapi"], **document})  # readers look for the version first
+        """The API document in JSON, made once."""
+        return orjson.dumps(self.to_dict())
 
     def handle_http_exception(self, error: HTTPException) -> Any:
         return problems.http_error(error)
@@ -119,7 +108,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         self.spec.components.response(
             self.DEFAULT_ERROR_RESPONSE_NAME,
             {
-                **problem_response(["too_many_requests"], "Every other refusal, such as too many requests."),
+                **components.problem_response(["too_many_requests"], "Every other refusal, such as too many requests."),
                 "headers": components.headers_of(),
             },
         )
@@ -144,7 +133,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         register = super().route(rule, **kwargs)
 
         def decorate(view: View) -> View:
-            marks = {mark: getattr(view, mark, None) for mark in ("is_authenticated", "client_scope")}
+            marks = {mark: getattr(view, mark, None) for mark in MARKS}
             register(note(view, operation_id=view.__name__, takes_an_id="<uuid:" in rule, **marks))
             return view
 
@@ -193,8 +182,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             api.ma_plugin.close(content["schema"])
         if security := security_of(notes, spec):
             doc["security"] = security
-        for status, codes in by_status(codes_of(doc, notes)).items():
-            doc["responses"][status] = problem_response(codes)
+        for status, codes in components.by_status(codes_of(doc, notes)).items():
+            doc["responses"][status] = components.problem_response(codes)
         add_conditions(doc)
         doc["responses"] = {status: doc["responses"][status] for status in sorted(doc["responses"], key=str)}
         for status, response in doc["responses"].items():
@@ -220,7 +209,7 @@ def security_of(notes: dict[str, Any], spec: APISpec) -> list[dict[str, list[str
 
 
 def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
-    """The operation's own codes, and those that come with a token, a body, a query or an id in the path."""
+    """The operation's own codes, and those that come with a token, a body, a query, an id in the path, a limit."""
     if notes["is_authenticated"]:
         yield from AUTHENTICATED
     if notes["client_scope"]:
@@ -231,20 +220,9 @@ def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
         yield from WITH_QUERY
     if notes["takes_an_id"]:
         yield "not_found"
+    if notes["is_limited"]:
+        yield "too_many_requests"
     yield from notes.get("problems", ANYWHERE)
-
-
-def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
-    grouped: defaultdict[int, list[str]] = defaultdict(list)
-    for code in dict.fromkeys(codes):
-        grouped[CATALOGUE[code].status].append(code)
-    return grouped
-
-
-def problem_response(codes: list[str], description: str = "") -> dict[str, Any]:
-    content = {"schema": ProblemSchema, "examples": {code: code for code in codes}}
-    explained = "\n".join(f"- `{code}`: {CATALOGUE[code].why}" for code in codes)
-    return {"description": description or explained, "content": {problems.MEDIA_TYPE: content}}
 
 
 def add_conditions(doc: dict[str, Any]) -> None:

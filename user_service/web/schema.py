@@ -63,7 +63,7 @@ class Text(CodedField, fields.String):
     def __init__(self, *, max_length: int, min_length: int = 1, lines: bool = False, trim: bool = True, **kw: Any):
         self.max_length, self.min_length, self.lines, self.trim = max_length, min_length, lines, trim
         metadata = {"minLength": min_length, "maxLength": max_length, **kw.pop("metadata", {})}
-        super().__init__(metadata=metadata, **kw)
+        super().__init__(metadata={name: told for name, told in metadata.items() if told is not None}, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
