@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from environs import EnvError, EnvValidationError, FileAwareEnv
-from marshmallow.validate import OneOf, Range, Regexp
+from environs import EnvValidationError, FileAwareEnv, ValidationError
+from marshmallow.validate import Equal, OneOf, Range, Regexp
 from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,6 +33,8 @@ REQUIRED = {
     "DATABASE_URL": "name the database, such as postgresql://user@host/database",
     "MASTER_KEYS": 'make one with: echo "2026-a:$(openssl rand -base64 32)"',
 }
+MAKE_ONE = "make one with: openssl rand -base64 32"
+MAX_KEY_ID = 32  # shorter than a key, so that a key in its place is never printed as an id
 FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first try: make run (APP_ENV=development)."
 
 
@@ -40,12 +42,23 @@ class ConfigurationError(Exception):
     """The environment cannot make a running service; the message lists every fault, one a line."""
 
 
+class _Env(FileAwareEnv):
+    """A file that cannot be read is a fault among the others."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        try:
+            return super()._get_value(env_key, default)
+        except (ValueError, OSError):
+            self._errors[env_key].append(f"{env_key}_FILE must name a file that can be read")
+            return default
+
+
 def load() -> Settings:
     """Read the settings from the environment.
 
     Raises ConfigurationError, whose message is ready to be printed.
     """
-    env = FileAwareEnv(eager=False, strip_whitespace=True)
+    env = _Env(eager=False, strip_whitespace=True)
     values = _read(env)
     try:
         env.seal()
@@ -57,6 +70,8 @@ def load() -> Settings:
 def _read(env: FileAwareEnv) -> dict[str, Any]:
     app_env = env.str("APP_ENV", "production", validate=OneOf(ENVIRONMENTS))
     is_local = app_env in ("development", "testing")
+    if not is_local:
+        env.bool("FLASK_DEBUG", False, validate=Equal(False, error="it is for development alone; unset it"))
     port = env.int("PORT", 8000, validate=Range(1, 65_535))
     public_url = _url(env, "PUBLIC_URL", f"http://127.0.0.1:{port}" if is_local else None)
     issuer = env.str("JWT_ISSUER", public_url, validate=_not_empty)
@@ -90,33 +105,36 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
 
 def _not_empty(value: str) -> None:
     if not value:
-        raise EnvError("it is empty; give it a value or leave it out")
+        raise ValidationError("it is empty; give it a value or leave it out")
 
 
 def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
     def check(value: str) -> None:
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+        except ValueError:  # such as a bracket that is never closed
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-            raise EnvError("it must be an absolute http or https URL, such as https://users.example.com")
+            raise ValidationError("it must be an absolute http or https URL, such as https://users.example.com")
 
     return _required(env.str, name, default, check).rstrip("/")
 
 
 def _redis_url(value: str | None) -> None:
     if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
-        raise EnvError("it must begin with redis://, rediss:// or unix://")
+        raise ValidationError("it must begin with redis://, rediss:// or unix://")
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:
     def check(value: str) -> None:
         try:
             url = make_url(_with_driver(value))
-        except ArgumentError:
-            raise EnvError("it must be a URL, such as postgresql://user@host/database") from None
-        if url.get_backend_name() not in ("postgresql", "sqlite"):
-            raise EnvError("it must begin with postgresql:// or sqlite:///")
+        except (ArgumentError, ValueError):
+            raise ValidationError("it must be a URL, such as postgresql://user@host/database") from None
+        if url.drivername not in ("postgresql+psycopg", "sqlite"):
+            raise ValidationError("it must begin with postgresql:// or sqlite:///")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-            raise EnvError("SQLite needs a file: sqlite:////absolute/path")
+            raise ValidationError("SQLite needs a file: sqlite:////absolute/path")
 
     default = f"sqlite:///{INSTANCE / 'user_service.sqlite3'}" if is_local else None
     return _with_driver(_required(env.str, "DATABASE_URL", default, check))
@@ -129,11 +147,18 @@ def _with_driver(url: str) -> str:
 
 
 def _master_keys(env: FileAwareEnv, is_local: bool) -> dict[str, bytes]:
-    text = _required(env.str, "MASTER_KEYS", _development_master_keys() if is_local else None, _parse_master_keys)
+    default = _development_master_keys() if is_local and not _is_given("MASTER_KEYS") else None
+    text = _required(env.str, "MASTER_KEYS", default, _parse_master_keys)
     try:
         return _parse_master_keys(text)
-    except EnvError:
-        return {}  # the fault is on the list already
+    except ValidationError as error:
+        if not env._errors.get("MASTER_KEYS"):  # environs does not validate a default
+            env._errors["MASTER_KEYS"].append(f"{INSTANCE / 'master_keys'}: {error.args[0]}")
+        return {}
+
+
+def _is_given(name: str) -> bool:
+    return name in os.environ or f"{name}_FILE" in os.environ
 
 
 def _parse_master_keys(text: str) -> dict[str, bytes]:
@@ -144,14 +169,14 @@ def _parse_master_keys(text: str) -> dict[str, bytes]:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error:
             key = b""
-        if not separator or not key_id.replace("-", "").replace("_", "").isalnum() or len(key_id) > 64:
-            raise EnvError("each entry must read id:base64-of-32-bytes, separated by commas")
+        if not separator or not key_id.replace("-", "").replace("_", "").isalnum() or len(key_id) > MAX_KEY_ID:
+            raise ValidationError("each entry must read id:base64-of-32-bytes, separated by commas")
         if len(key) != 32:
-            raise EnvError(f"the key {key_id!r} must be 32 bytes in base64; make one with: openssl rand -base64 32")
+            raise ValidationError(f"the key {key_id!r} must be 32 bytes in base64; {MAKE_ONE}")
         if len(set(key)) < 8:
-            raise EnvError(f"the key {key_id!r} is not random; make one with: openssl rand -base64 32")
+            raise ValidationError(f"the key {key_id!r} is not random; {MAKE_ONE}")
         if key_id in keys:
-            raise EnvError(f"the key id {key_id!r} stands twice")
+            raise ValidationError(f"the key id {key_id!r} stands twice")
         keys[key_id] = key
     return keys
 

@@ -34,7 +34,8 @@ logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"service": {"()": logs.formatter, "is_development": _settings.is_development}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "service"}},
+    "filters": {"unquoted": {"()": logs.WithoutQuotes}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "service", "filters": ["unquoted"]}},
     "root": {"level": _settings.log_level, "handlers": ["stderr"]},
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
 }

@@ -36,6 +36,16 @@ def configure(*, level: str, is_development: bool) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
+class WithoutQuotes(logging.Filter):
+    """What a malformed request held may be a token, so gunicorn's words about it are cut before they quote it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if message.startswith("Invalid request from ip="):
+            record.msg, record.args = message.partition(": ")[0], ()
+        return True
+
+
 def formatter(*, is_development: bool) -> logging.Formatter:
     render: Any = structlog.dev.ConsoleRenderer() if is_development else structlog.processors.JSONRenderer()
     return structlog.stdlib.ProcessorFormatter(
@@ -53,7 +63,7 @@ def _traceback_without_values(_logger: Any, _method: str, event: Any) -> Any:
     info = event.pop("exc_info", None)
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
-        event["exception"] = [_frames(link) for link in _chain(error)]
+        event["exceptions"] = [_frames(link) for link in _chain(error)]
     return event
 
 

@@ -224,7 +224,7 @@ EAST = (
         e164="+18085550123",
         address=parts("US", "61-123 Kamehameha Hwy.", "Haleʻiwa", "96712", "HI", "makai side 🌊"),
         new_phone="1 808 555 0123",
-        new_address="The green house 🏡 after the bridge\nHāna, Maui\tHI 96713",
+        new_address="The green house 🏡 after the bridge\nHāna, Maui HI 96713",
     ),
     Resident(
         locale="mi-NZ",

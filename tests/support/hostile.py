@@ -99,6 +99,8 @@ PLACES = (
     *(REGISTER, LOG_IN, REFRESH, LOG_OUT, CREATE_PROFILE, CHANGE_PROFILE, STORE_PAYMENT, REPLACE_PAYMENT),
     *(CHANGE_PASSWORD, EXPORT, DELETE_ACCOUNT),
 )
+# Every member that there is, each at one place: what creates and what changes share their rules.
+ONE_OF_EACH = (REGISTER, LOG_IN, REFRESH, LOG_OUT, CHANGE_PROFILE, REPLACE_PAYMENT, CHANGE_PASSWORD)
 BODILESS = (
     ("GET", "/profile/me"),
     ("GET", "/profile/payment_info"),

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from contextlib import suppress
 
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 # Reserved because people, routes or software give these names a meaning of their own.
@@ -95,7 +96,7 @@ def email_key(email: str) -> str:
     """
     local, _, domain = unicodedata.normalize("NFKC", email.strip()).rpartition("@")
     with suppress(UnicodeError):
-        domain = domain.encode("idna").decode()
+        domain = idna.encode(domain, uts46=True).decode()
     return f"{local.lower()}@{domain.lower()}"
 
 

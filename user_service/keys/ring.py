@@ -108,11 +108,13 @@ class KeyRing:
         loaded_at = time.monotonic()
         rows = self._secret_rows()
         signing_rows = self._signing_rows()
-        if {row.purpose for row in rows} != set(PURPOSES) or not any(_is_active(row) for row in signing_rows):
+        if not {row.purpose for row in rows} >= set(PURPOSES) or not any(_is_active(row) for row in signing_rows):
             self._generate_missing()
             rows, signing_rows = self._secret_rows(), self._signing_rows()
         by_purpose: dict[str, dict[str, bytes]] = {purpose: {} for purpose in PURPOSES}
         for row in rows:
+            if row.purpose not in by_purpose:
+                continue
             by_purpose[row.purpose][row.id] = self.master_keys.open(
                 row.master_key_id, row.sealed_secret, binding("service_secrets", "sealed_secret", row.id)
             )

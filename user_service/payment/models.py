@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, SmallInteger, String
+from sqlalchemy import ForeignKey, SmallInteger, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from user_service.database import Base, Sealed, UtcDateTime
@@ -13,7 +13,7 @@ class PaymentInfo(Base):
 
     __tablename__ = "payment_infos"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     sealed_payment_token: Mapped[Envelope] = mapped_column(Sealed)
     provider: Mapped[str | None] = mapped_column(String(64))
     brand: Mapped[str | None] = mapped_column(String(64))

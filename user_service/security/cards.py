@@ -38,7 +38,7 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = tuple(
 )
 _SEPARATOR = re.compile(r"[\s._·•‧・‒–—−-]", re.UNICODE)
 _RUN = re.compile(r"[0-9](?:[0-9 ]*[0-9])?")
-_MIN_DIGITS = 13
+_MIN_DIGITS, _MAX_DIGITS = 13, 19
 
 
 def contains_card_number(text: str) -> bool:
@@ -62,7 +62,7 @@ def _plain_character(character: str) -> str:
     if digit is not None:
         return str(digit)
     category = unicodedata.category(character)
-    if category == "Cf":
+    if category in ("Cf", "Mn", "Me"):
         return ""
     return " " if category == "Pd" or _SEPARATOR.match(character) else character
 
@@ -71,7 +71,7 @@ def _run_has_card(run: str) -> bool:
     """Look from the start of each group of digits: after a number, an expiry or a service code may follow at once."""
     groups = run.split()
     for first in range(len(groups)):
-        digits = "".join(groups[first:])[:19]
+        digits = "".join(groups[first : first + _MAX_DIGITS])[:_MAX_DIGITS]
         if len(digits) < _MIN_DIGITS:
             return False
         if any(_is_card(digits[:length]) for length in range(_MIN_DIGITS, len(digits) + 1)):

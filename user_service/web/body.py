@@ -65,15 +65,19 @@ def _check_media_type() -> None:
 
 
 def _read_bytes() -> bytes:
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise RequestTooLarge
+    request.max_content_length = MAX_BODY_BYTES + 1  # a chunked body is cut at the limit, so look one byte past it
     try:
-        return request.get_data(cache=False)
+        data = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
     except Exception:
         # The server raises its own errors in the middle of a read: a broken chunk, a client that went away.
         raise BadRequest("The body could not be read to its end.") from None
+    if len(data) > MAX_BODY_BYTES:
+        raise RequestTooLarge
+    if len(data) < (request.content_length or 0):
+        raise BadRequest("The body ended before its Content-Length (RFC 9112, 6.3).")
+    return data
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

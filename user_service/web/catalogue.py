@@ -155,14 +155,12 @@ CATALOGUE: dict[str, Entry] = {
         403,
         "Insufficient scope",
         "The service client is known, and none of its scopes covers this.",
-        "Make a client that has the scope, with flask clients create.",
+        "Have a client made that has the scope.",
     ),
     "client_name_taken": Entry(409, "Client name taken", "A service client has this name.", "Choose another one."),
     "client_not_found": Entry(
-        404, "Client not found", "No service client has this name, or it is revoked.", "List them: flask clients list."
+        404, "Client not found", "No service client has this name, or it is revoked.", "List the clients first."
     ),
-    "key_not_found": Entry(404, "Key not found", "There is no key with this id.", "List them: flask keys list."),
-    "last_key": Entry(
-        409, "Last key", "No other key can sign, so this one has to stay.", "Make one first: flask keys rotate --now."
-    ),
+    "key_not_found": Entry(404, "Key not found", "There is no key with this id.", "List the keys first."),
+    "last_key": Entry(409, "Last key", "No other key can sign, so this one has to stay.", "Rotate first, at once."),
 }

@@ -105,7 +105,7 @@ def docs_start() -> Response:
 
 @pages.get("/docs/<any({}):name>".format(",".join(repr(name) for name in ASSET_NAMES)))
 def docs_asset(name: str) -> Response:
-    return _cacheable(send_from_directory(ASSETS, name))
+    return _cacheable(send_from_directory(ASSETS, name, conditional=False))
 
 
 @blp.route("/errors", methods=["GET"])

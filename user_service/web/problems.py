@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 MAX_FAULTS = 100
 MAX_POINTER_PART = 64
+UNKNOWN_FIELD = "unknown_field"
 CARD_REFUSED = "raw_card_number_refused"
 _HTTP_CODES = {
     400: "bad_request",
@@ -159,12 +160,17 @@ def _faults(messages: Any, pointer: str = "") -> Iterable[Fault]:
     """Flatten marshmallow's tree of messages into pointers (RFC 6901)."""
     if isinstance(messages, dict):
         for name, below in messages.items():
-            yield from _faults(below, pointer if name == "_schema" else f"{pointer}/{_pointer_part(name)}")
+            is_whole = name == "_schema" and UNKNOWN_FIELD not in map(_code_of, below)
+            yield from _faults(below, pointer if is_whole else f"{pointer}/{_pointer_part(name)}")
     elif isinstance(messages, list):
         for message in messages:
             yield from _faults(message, pointer)
     else:
-        yield Fault(pointer, messages.code if isinstance(messages, Coded) else "invalid_format", str(messages))
+        yield Fault(pointer, _code_of(messages), str(messages))
+
+
+def _code_of(message: Any) -> str:
+    return message.code if isinstance(message, Coded) else "invalid_format"
 
 
 def _pointer_part(name: Any) -> str:

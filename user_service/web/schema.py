@@ -55,7 +55,7 @@ class CodedField(fields.Field[Any]):
 class Text(CodedField, fields.String):
     """A string of 1 to `max_length` characters without control characters; outer white space is cut off.
 
-    `lines=True` lets line breaks and tabs through. `trim=False` leaves the text as it came.
+    `lines=True` lets line breaks through. `trim=False` leaves the text as it came.
     """
 
     default_error_messages = {"invalid": "This must be a string."}
@@ -96,7 +96,7 @@ class Integer(CodedField, fields.Integer):
 
 
 def has_control_characters(text: str, *, allow_lines: bool = False) -> bool:
-    allowed = "\n\r\t" if allow_lines else ""
+    allowed = "\n\r" if allow_lines else ""
     return any(unicodedata.category(character) == "Cc" and character not in allowed for character in text)
 
 

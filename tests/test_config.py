@@ -1,0 +1,211 @@
+"""The environment becomes settings, or one message that lists every fault and no secret. SECURITY 29, 100, 124, 152."""
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import config
+from config import ConfigurationError
+from user_service import Settings
+
+Load = Callable[..., Settings]
+
+
+def encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+KEY, OTHER_KEY = bytes(range(1, 33)), bytes(range(50, 82))
+REQUIRED = {
+    "DATABASE_URL": "postgresql://owner:hunter2-canary@db.example/users",
+    "MASTER_KEYS": f"2026-a:{encoded(KEY)}",
+    "PUBLIC_URL": "https://users.example.com",
+}
+# Name: the setting, what it is where nothing is set, the lowest and the highest in production.
+NUMBERS: dict[str, tuple[str, int, int, int]] = {
+    "ACCESS_TOKEN_SECONDS": ("access_token_seconds", 900, 1, 86_400),
+    "REFRESH_TOKEN_SECONDS": ("refresh_token_seconds", 604_800, 1, 30 * 86_400),
+    "SESSION_SECONDS": ("session_seconds", 2_592_000, 1, 366 * 86_400),
+    "REFRESH_REUSE_GRACE_SECONDS": ("refresh_reuse_grace_seconds", 30, 0, 300),
+    "BCRYPT_ROUNDS": ("bcrypt_rounds", 12, 10, 16),
+    "PASSWORD_MIN_LENGTH": ("password_min_length", 8, 8, 64),
+    "MAX_SESSIONS_PER_USER": ("max_sessions_per_user", 100, 1, 10_000),
+    "TRUSTED_PROXIES": ("trusted_proxies", 0, 0, 10),
+    "PORT": ("port", 8000, 1, 65_535),
+    "WEB_CONCURRENCY": ("web_concurrency", os.cpu_count() or 2, 1, 512),
+    "DATABASE_POOL_SIZE": ("database_pool_size", 8, 1, 100),
+}
+SWITCHES = {
+    "REFRESH_TOKEN_ROTATION": "refresh_token_rotation",
+    "DATABASE_PREPARE": "database_prepare",
+    "RATELIMIT_ENABLED": "ratelimit_enabled",
+}
+# Name: the setting, what it is with REQUIRED alone, what is taken, what is refused.
+TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
+    "APP_ENV": ("app_env", "production", ["production"], ["prod", "Production", "", "debug"]),
+    "DATABASE_URL": (
+        *("database_url", "postgresql+psycopg://owner:hunter2-canary@db.example/users"),
+        ["postgresql+psycopg://u@h/d", "sqlite:////var/lib/users.sqlite3"],
+        [
+            *("", "mysql://u@h/d", "users.sqlite3", "sqlite://", "sqlite:///:memory:", "postgresql://u@h:port/d"),
+            *("postgresql://u:hunter2@canary:x@h/d", "postgresql+psycopg2://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ],
+    ),
+    "PUBLIC_URL": (
+        *("public_url", "https://users.example.com", ["https://a.example/api", "http://10.0.0.1:8000"]),
+        [
+            "",
+            "users.example.com",
+            "ftp://a.example",
+            "https://",
+            "https://[::1",
+            "https://a.example/?x=1",
+            "//a.example",
+        ],
+    ),
+    "JWT_ISSUER": ("jwt_issuer", "https://users.example.com", ["https://id.example.com", "users"], [""]),
+    "JWT_AUDIENCE": ("jwt_audience", "https://users.example.com", ["shop"], [""]),
+    "DEFAULT_REGION": ("default_region", "US", ["GB", "BR"], ["UK", "us", "", "USA"]),
+    "BIND": ("bind", "0.0.0.0", ["127.0.0.1", "unix"], [""]),
+    "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
+    "REDIS_URL": ("redis_url", None, ["redis://r/0", "rediss://r:6380/1"], ["", "http://r", "r:6379"]),
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Reads an environment that holds these variables and no others."""
+    monkeypatch.setattr(config, "INSTANCE", tmp_path / "instance")
+
+    def load_from(**variables: str) -> Settings:
+        with monkeypatch.context() as patch:
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return config.load()
+
+    return load_from
+
+
+def message_of(load: Load, **variables: str) -> str:
+    with pytest.raises(ConfigurationError) as refusal:
+        load(**variables)
+    return str(refusal.value)
+
+
+def faults(load: Load, **variables: str) -> dict[str, str]:
+    """What the message says, by variable."""
+    lines = [line.strip() for line in message_of(load, **variables).splitlines() if line.startswith("  ")]
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def refused(load: Load, cases: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Those that are not refused with one fault that names the variable."""
+    odd = []
+    for name, value in cases:
+        try:
+            named = list(faults(load, **{**REQUIRED, name: value}))
+        except (Exception, pytest.fail.Exception) as error:
+            named = [type(error).__name__]
+        if named != [name]:
+            odd.append((name, value, str(named)))
+    return odd
+
+
+def test_every_setting_is_read_and_has_the_documented_default(load: Load) -> None:
+    defaults = {setting: default for setting, default, *_ in (*NUMBERS.values(), *TEXTS.values())}
+    defaults |= dict.fromkeys(SWITCHES.values(), True)
+    settings = load(**REQUIRED)
+    assert {name: getattr(settings, name) for name in defaults} == defaults
+    assert {field.name for field in fields(Settings)} == {*defaults, "master_keys"}
+
+
+def test_every_setting_takes_what_is_right(load: Load) -> None:
+    numbers = {(name, str(value)): (each[0], value) for name, each in NUMBERS.items() for value in each[2:]}
+    texts = {(name, text): (each[0], text) for name, each in TEXTS.items() for text in each[2]}
+    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "no": False}
+    switches = {(name, word): (each, value) for name, each in SWITCHES.items() for word, value in words.items()}
+    cases = {**numbers, **texts, **switches}
+    read = {case: getattr(load(**{**REQUIRED, case[0]: case[1]}), setting) for case, (setting, _) in cases.items()}
+    assert read == {case: value for case, (_, value) in cases.items()}
+
+
+def test_every_setting_refuses_what_is_wrong_and_names_itself(load: Load) -> None:
+    """SECURITY 29, 100: fewer rounds than ten are for development alone."""
+    numbers = [
+        (name, str(text)) for name, each in NUMBERS.items() for text in (each[2] - 1, each[3] + 1, "x", "1.5", "")
+    ]
+    texts = [(name, text) for name, each in TEXTS.items() for text in each[3] if name != "APP_ENV"]
+    switches = [(name, text) for name in SWITCHES for text in ("maybe", "2", "")]
+    assert refused(load, [*numbers, *texts, *switches, ("BCRYPT_ROUNDS", "4")]) == []
+
+
+def test_all_faults_are_told_in_one_message(load: Load) -> None:
+    wrong = {"PORT": "x", "BCRYPT_ROUNDS": "4", "LOG_LEVEL": "loud", "JWT_AUDIENCE": "", "TRUSTED_PROXIES": "-1"}
+    wrong |= {"PUBLIC_URL": "x", "DATABASE_URL": "x", "MASTER_KEYS": "x", "RATELIMIT_ENABLED": "x"}
+    assert set(faults(load, **wrong)) == set(wrong)
+
+
+def test_production_needs_database_keys_and_address_and_makes_none(load: Load) -> None:
+    for variables in ({}, {"APP_ENV": "production"}):
+        found = faults(load, **variables)
+        assert set(found) == set(REQUIRED)
+        assert all("not set" in message for message in found.values())
+    assert not config.INSTANCE.exists()
+
+
+@pytest.mark.parametrize("name", ["prod", "Production", "", "debug"])
+def test_an_unknown_environment_is_a_fault_and_counts_as_production(load: Load, name: str) -> None:
+    assert set(faults(load, APP_ENV=name)) == {"APP_ENV", *REQUIRED}
+    assert set(faults(load, APP_ENV=name, BCRYPT_ROUNDS="4", **REQUIRED)) == {"APP_ENV", "BCRYPT_ROUNDS"}
+
+
+def test_development_switches_of_flask_do_not_start_in_production(load: Load) -> None:
+    """SECURITY 100."""
+    assert list(faults(load, FLASK_DEBUG="1", **REQUIRED)) == ["FLASK_DEBUG"]
+    assert load(APP_ENV="development", FLASK_DEBUG="1").is_development
+
+
+def test_development_needs_nothing(load: Load) -> None:
+    settings = load(APP_ENV="development", PORT="9000")
+    assert (settings.public_url, settings.bind, settings.jwt_issuer) == (
+        *("http://127.0.0.1:9000", "127.0.0.1"),
+        "http://127.0.0.1:9000",
+    )
+    assert settings.database_url == f"sqlite:///{config.INSTANCE / 'user_service.sqlite3'}"
+    assert load(APP_ENV="development", BCRYPT_ROUNDS="4").bcrypt_rounds == 4
+
+
+def test_addresses_are_brought_into_one_form(load: Load) -> None:
+    settings = load(**{**REQUIRED, "PUBLIC_URL": "https://a.example/api/", "DATABASE_URL": "postgres://u@h/d"})
+    assert (settings.public_url, settings.jwt_issuer) == ("https://a.example/api", "https://a.example/api")
+    assert settings.database_url == "postgresql+psycopg://u@h/d"
+    assert load(**REQUIRED, JWT_ISSUER="https://id.example").jwt_audience == "https://id.example"
+
+
+def test_every_value_may_lie_in_a_file(load: Load, tmp_path: Path) -> None:
+    written = {**REQUIRED, "PORT": "9000", "RATELIMIT_ENABLED": "false"}
+    for name, value in written.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    settings = load(**{f"{name}_FILE": str(tmp_path / name) for name in written})
+    assert (settings.port, settings.ratelimit_enabled, settings.master_keys) == (9000, False, {"2026-a": KEY})
+    assert settings.database_url.endswith("@db.example/users")
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_among_the_others(load: Load, tmp_path: Path) -> None:
+    files = {"DATABASE_URL_FILE": str(tmp_path / "missing"), "MASTER_KEYS_FILE": str(tmp_path)}
+    found = faults(load, **files, PUBLIC_URL="https://a.example", PORT="x")
+    assert {name.removesuffix("_FILE") for name in found} == {"DATABASE_URL", "MASTER_KEYS", "PORT"}
+
+
+def test_no_setting_and_no_message_shows_a_secret(load: Load) -> None:
+    """SECURITY 152."""
+    settings = load(**REQUIRED)
+    message = message_of(load, **{**REQUIRED, "PORT": "x"})
+    shown = repr(settings) + str(settings) + message
+    assert not [secret for secret in ("hunter2-canary", encoded(KEY), repr(KEY)) if secret in shown]
