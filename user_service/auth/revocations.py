@@ -1,7 +1,7 @@
 """The blocklist as other services follow it: its changes since a cursor."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,30 +31,45 @@ def list_revocations(*, since: str | None, limit: int) -> Changes:
 
     The cursor that comes back is for the next call, also when nothing is new. Raises InvalidCursor.
     """
-    after, after_id = _open_cursor(since)
+    after = _open_cursor(since)
     table = BlockedSession.__table__
     query = select(table).where(
-        tuple_(table.c.blocked_at, table.c.session_id) > tuple_(after, after_id), table.c.expires_at > clock.now()
+        tuple_(table.c.blocked_at, table.c.session_id) > tuple_(after.moment, after.session_id),
+        table.c.expires_at > clock.now(),
     )
     rows = fetch_all(query.order_by(table.c.blocked_at, table.c.session_id).limit(limit + 1))
     if len(rows) > limit:
         last = rows[limit - 1]
-        return Changes(rows[:limit], _cursor(last.blocked_at, last.session_id), has_more=True)
-    newest = rows[-1].blocked_at if rows else after
-    return Changes(rows, _cursor(max(after, min(newest, clock.now()) - OVERLAP), FIRST), has_more=False)
+        return Changes(rows[:limit], _cursor(_Position(last.blocked_at, last.session_id, after.next)), has_more=True)
+    return Changes(rows, _cursor(_Position(after.next, FIRST, None)), has_more=False)
 
 
-def _cursor(moment: datetime, session_id: UUID) -> str:
-    text = _signer().dumps([moment.isoformat(), session_id.hex])
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a page begins, and where the walk after this one does: an overlap before this one began."""
+
+    moment: datetime
+    session_id: UUID
+    walk_after: datetime | None
+
+    @property
+    def next(self) -> datetime:
+        return self.walk_after or clock.now() - OVERLAP
+
+
+def _cursor(position: _Position) -> str:
+    parts = [position.moment, position.walk_after]
+    text = _signer().dumps([position.session_id.hex, *(part.isoformat() if part else None for part in parts)])
     return text if isinstance(text, str) else text.decode()
 
 
-def _open_cursor(cursor: str | None) -> tuple[datetime, UUID]:
+def _open_cursor(cursor: str | None) -> _Position:
     if cursor is None:
-        return datetime.fromisoformat("2000-01-01T00:00:00+00:00"), FIRST
+        return _Position(datetime(2000, 1, 1, tzinfo=UTC), FIRST, None)
     try:
-        moment, session_id = _signer().loads(cursor)
-        return datetime.fromisoformat(moment), UUID(hex=session_id)
+        session_id, moment, walk_after = _signer().loads(cursor)
+        later = datetime.fromisoformat(walk_after) if walk_after else None
+        return _Position(datetime.fromisoformat(moment), UUID(hex=session_id), later)
     except (BadData, ValueError, TypeError, AttributeError):
         raise InvalidCursor([Fault("/since", "invalid_cursor", InvalidCursor.detail)]) from None
 
