@@ -46,11 +46,13 @@ def when_ready(_server):
         print(f"\n  User Service   {_settings.public_url}\n  API docs       {_settings.public_url}/docs\n", flush=True)
 
 
-def post_worker_init(_worker):
+def post_worker_init(worker):
     from user_service.startup import check_in_background
     from wsgi import app
 
-    check_in_background(app)
+    # One worker checks for all: where two stop at once, the master trips over the second.
+    if (worker.age - 1) % workers == 0:
+        check_in_background(app)
 
 
 def worker_exit(_server, _worker):

@@ -55,9 +55,9 @@ def retire_signing_key(*, kid: str) -> None:
 
     Raises KeyNotFound, and LastKey where nothing would be left to sign with.
     """
-    now = clock.now()
     with transaction() as session:
-        keys = session.scalars(select(SealedSigningKey).with_for_update()).all()
+        keys = session.scalars(select(SealedSigningKey).order_by(SealedSigningKey.kid).with_for_update()).all()
+        now = clock.now()  # of after the wait for the lock, or two who retire at once would spare each other's key
         key = next((key for key in keys if key.kid == kid), None)
         if key is None:
             raise KeyNotFound

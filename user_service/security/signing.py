@@ -45,7 +45,7 @@ class SigningKey:
 
 
 def generate(activates_at: datetime) -> SigningKey:
-    return SigningKey(secrets.token_urlsafe(12), ec.generate_private_key(ec.SECP256R1()), activates_at)
+    return SigningKey(secrets.token_hex(8), ec.generate_private_key(ec.SECP256R1()), activates_at)
 
 
 def from_private_bytes(
