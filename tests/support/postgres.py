@@ -28,12 +28,14 @@ class PostgresServer:
     binaries: Path
     process: subprocess.Popen[bytes] | None = None
     databases: int = 0
+    port: int = 5432
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self.directory}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
-        return psycopg.connect(f"host={self.directory} user=postgres dbname={database}", autocommit=True)
+        where = f"host={self.directory} port={self.port} user=postgres dbname={database}"
+        return psycopg.connect(where, autocommit=True)
 
     def create_database(self, template: str = "template1") -> str:
         self.databases += 1
@@ -53,6 +55,7 @@ class PostgresServer:
 
     def start(self, **settings: str) -> None:
         """Start, and wait until it answers."""
+        self.port = int(settings.get("port", self.port))
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),

@@ -1,0 +1,79 @@
+"""TLS to the database is used and verified where the URL asks for it. SECURITY 128."""
+
+import datetime
+import os
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.conftest import running_app
+from tests.support.databases import migrate, require_postgres
+from tests.support.people import Client, InProcess
+from tests.support.postgres import PostgresServer, throwaway_server
+from tests.support.server import free_port
+
+HOST = "127.0.0.1"
+
+
+def certificate(name: str) -> tuple[bytes, bytes]:
+    """A certificate that vouches for itself and for HOST, with its key, both in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM), private
+
+
+@pytest.fixture(scope="module")
+def server_with_tls() -> Iterator[tuple[PostgresServer, int]]:
+    require_postgres()
+    with throwaway_server() as server:
+        public, private = certificate("database")
+        owner = server.directory.stat()
+        for name, content in (("server.crt", public), ("server.key", private)):
+            path = server.directory / name
+            path.write_bytes(content)
+            path.chmod(0o600)
+            os.chown(path, owner.st_uid, owner.st_gid)
+        server.stop()
+        port = free_port()
+        files = {"ssl_cert_file": server.directory / "server.crt", "ssl_key_file": server.directory / "server.key"}
+        server.start(
+            listen_addresses=HOST, port=str(port), ssl="on", **{name: str(path) for name, path in files.items()}
+        )
+        yield server, port
+
+
+def url(port: int, root: Path) -> str:
+    return f"postgresql+psycopg://postgres@{HOST}:{port}/postgres?sslmode=verify-full&sslrootcert={root}"
+
+
+def test_a_server_that_the_root_vouches_for_is_used_and_another_is_not(
+    server_with_tls: tuple[PostgresServer, int], tmp_path: Path
+) -> None:
+    server, port = server_with_tls
+    right, wrong = tmp_path / "right.crt", tmp_path / "wrong.crt"
+    right.write_bytes((server.directory / "server.crt").read_bytes())
+    wrong.write_bytes(certificate("somebody else")[0])
+    migrate(url(port, right))
+    with running_app(url(port, right)) as app:
+        assert Client(InProcess(app)).get("/readyz").status == 200
+    with running_app(url(port, wrong)) as app:
+        answer = Client(InProcess(app)).get("/readyz")
+        assert (answer.status, "/database" in answer.fault_codes()) == (503, True)
+        assert Client(InProcess(app)).register().code == "service_unavailable"
