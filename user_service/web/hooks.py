@@ -49,6 +49,8 @@ def _end(response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = g.request_id
+    if response.status_code == 204:
+        response.headers.pop("Content-Type", None)  # there is no content to be of a type
     # The rule, not the path: what a client puts into a path may be anything, a secret too.
     log.info(
         "request",
