@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 
 from tests.support.crowd import Cluster, bearer, claims_of, trail
@@ -65,7 +67,8 @@ def log_in(client: Client, person: Client, password: str) -> int:
 def test_a_change_answers_with_the_tokens_of_a_new_session(person: Client) -> None:
     """SECURITY 34, 38."""
     before = claims_of(person.access_token)
-    answer = change(person, person.password)
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        answer = change(person, person.password)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert set(answer.json) == {"access_token", "refresh_token", "token_type", "expires_in", "refresh_expires_in"}
