@@ -50,9 +50,7 @@ def post_worker_init(worker):
     from user_service.startup import check_in_background
     from wsgi import app
 
-    # One worker checks for all: where two stop at once, the master trips over the second.
-    if (worker.age - 1) % workers == 0:
-        check_in_background(app)
+    check_in_background(app, turn=(worker.age - 1) % workers)
 
 
 def worker_exit(_server, _worker):

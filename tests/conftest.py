@@ -31,7 +31,9 @@ def databases() -> Iterator[Databases]:
             return started[0]
 
         directory = stack.enter_context(TemporaryDirectory(prefix="sqlite-", dir=MEMORY))
-        yield Databases(Path(directory), start_postgres)
+        made = Databases(Path(directory), start_postgres)
+        made.make_templates()
+        yield made
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])

@@ -13,17 +13,22 @@ from user_service.runtime import runtime
 from user_service.security.vault import MasterKeyMissing
 
 RETRY_SECONDS = 1
+TURN_SECONDS = 5
 WORKER_BOOT_ERROR = 3  # gunicorn's own code: its master stops instead of starting another worker
 
 log = structlog.get_logger("startup")
 
 
-def check_in_background(app: Flask) -> None:
-    """Wait for the database, then stop the service where a master key is missing. Until then requests get 503."""
-    threading.Thread(target=_check, args=(app,), name="startup-check", daemon=True).start()
+def check_in_background(app: Flask, *, turn: int) -> None:
+    """Wait for the database, then stop the service where a master key is missing. Until then requests get 503.
+
+    Workers stop one after the other, each in its `turn` (0, 1, …): where two stop at once, gunicorn's master trips
+    over the second.
+    """
+    threading.Thread(target=_check, args=(app, turn), name="startup-check", daemon=True).start()
 
 
-def _check(app: Flask) -> None:
+def _check(app: Flask, turn: int) -> None:
     pause = threading.Event()
     while True:
         try:
@@ -34,6 +39,7 @@ def _check(app: Flask) -> None:
             pause.wait(RETRY_SECONDS)
             continue
         if missing is not None:
+            pause.wait(turn * TURN_SECONDS)
             print(f"Stopped: {missing}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
             os._exit(WORKER_BOOT_ERROR)
         return

@@ -60,6 +60,12 @@ class Databases:
         self._count = 0
         self._postgres_template: str | None = None
 
+    def make_templates(self) -> None:
+        """On the real clock, whatever a test does to its own."""
+        for kind in (SQLITE, POSTGRESQL) if find_binaries() else (SQLITE,):
+            with self.copy(kind):
+                pass
+
     @property
     def postgres(self) -> PostgresServer:
         return self._start_postgres()

@@ -23,6 +23,7 @@ class Grant:
     refresh_issued_at: datetime
     refresh_expires_at: datetime
     is_fresh: bool
+    granted_at: datetime
 
 
 def grant_of(row: LoginSession, *, is_fresh: bool) -> Grant:
@@ -40,6 +41,7 @@ def grant_of(row: LoginSession, *, is_fresh: bool) -> Grant:
         refresh_issued_at=row.issued_at,
         refresh_expires_at=row.refresh_expires_at,
         is_fresh=is_fresh,
+        granted_at=now,
     )
 
 

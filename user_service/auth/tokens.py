@@ -52,14 +52,13 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
     """The answer that hands out a pair; `refresh_token` is the one to keep where none is minted."""
-    now = clock.now()
-    g.signing_key = runtime().key_ring.get().current_signing_key(now)
+    g.signing_key = runtime().key_ring.get().current_signing_key(clock.now())
     return {
         "access_token": _mint_access_token(grant),
         "refresh_token": refresh_token or _mint_refresh_token(grant),
         "token_type": "Bearer",
-        "expires_in": _seconds_until(grant.access_expires_at, now),
-        "refresh_expires_in": _seconds_until(grant.refresh_expires_at, now),
+        "expires_in": _seconds(grant.access_expires_at - grant.granted_at),
+        "refresh_expires_in": _seconds(grant.refresh_expires_at - grant.granted_at),
     }
 
 
@@ -177,6 +176,5 @@ def _is_uuid(value: Any) -> bool:
         return False
 
 
-def _seconds_until(moment: datetime, now: datetime) -> int:
-    """Counted as tokens count: in whole seconds from a whole second."""
-    return max(0, int((moment - now.replace(microsecond=0)).total_seconds()))
+def _seconds(life: timedelta) -> int:
+    return max(0, int(life.total_seconds()))

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
 from user_service import clock
 from user_service.clients.service import Scope, create_client, list_clients, revoke_client
+from user_service.commands.context import with_database
 from user_service.errors import DomainError
 from user_service.web.schema import utc
 
@@ -32,7 +32,7 @@ def clients() -> None:
     help="What it may do; may stand more than once.",
 )
 @click.option("--expires", "days", type=click.IntRange(1, 3650), help="After how many days its secret ends.")
-@with_appcontext
+@with_database
 def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Make the client NAME and print its secret, this once.
 
@@ -52,7 +52,7 @@ def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
 
 @clients.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_appcontext
+@with_database
 def list_all(as_json: bool) -> None:
     """List the clients, by name. Secrets cannot be shown."""
     rows = [_described(row) for row in list_clients()]
@@ -65,7 +65,7 @@ def list_all(as_json: bool) -> None:
 
 @clients.command("revoke")
 @click.argument("name")
-@with_appcontext
+@with_database
 def revoke(name: str) -> None:
     """Refuse the client NAME from its next request on."""
     try:

@@ -6,9 +6,9 @@ import secrets
 import sys
 
 import click
-from flask.cli import with_appcontext
 
 from user_service import clock
+from user_service.commands.context import with_database
 from user_service.errors import DomainError
 from user_service.keys import rotation
 from user_service.web.schema import utc
@@ -23,7 +23,7 @@ def keys() -> None:
 
 @keys.command("list")
 @JSON_OPTION
-@with_appcontext
+@with_database
 def list_keys(as_json: bool) -> None:
     """List the signing keys, newest first, and what each does."""
     rows = [
@@ -46,7 +46,7 @@ def list_keys(as_json: bool) -> None:
 
 @keys.command("rotate")
 @click.option("--now", "at_once", is_flag=True, help="Sign with it at once; caches of the JWKS may lag behind.")
-@with_appcontext
+@with_database
 def rotate(at_once: bool) -> None:
     """Publish a new signing key, to be used once every cache of the JWKS has seen it.
 
@@ -60,7 +60,7 @@ def rotate(at_once: bool) -> None:
 @keys.command("retire")
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, required=True, help="Say that you mean it.")
-@with_appcontext
+@with_database
 def retire(kid: str, at_once: bool) -> None:  # noqa: ARG001  # click hands over what it required
     """Refuse every token that KID signed, from now on: the key is compromised.
 
@@ -88,7 +88,7 @@ def vault() -> None:
 
 
 @vault.command("rotate-master")
-@with_appcontext
+@with_database
 def rotate_master() -> None:
     """Seal every key anew under the first of MASTER_KEYS.
 

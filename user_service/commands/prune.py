@@ -4,15 +4,16 @@ import signal
 import threading
 
 import click
-from flask.cli import with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
 
+from user_service.commands.context import with_database
 from user_service.pruning import prune as prune_everything
 
 
 @click.command("prune")
 @click.option("--watch", is_flag=True, help="Go on for ever, once every --every seconds.")
 @click.option("--every", type=click.IntRange(1, 86_400), default=300, show_default=True, help="Seconds between rounds.")
-@with_appcontext
+@with_database
 def prune(watch: bool, every: int) -> None:
     """Remove what has expired: sessions, blocklist entries, signing keys, audit events of over a year.
 
@@ -23,7 +24,12 @@ def prune(watch: bool, every: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     while True:
-        removed = prune_everything()
-        click.echo("Removed: " + ", ".join(f"{count} {table}" for table, count in removed.items()))
+        try:
+            removed = prune_everything()
+            click.echo("Removed: " + ", ".join(f"{count} {table}" for table, count in removed.items()))
+        except SQLAlchemyError as error:
+            if not watch:
+                raise
+            click.echo(f"Nothing removed this time: {type(error).__name__}", err=True)
         if not watch or stop.wait(every):
             return

@@ -1,9 +1,9 @@
 """`flask sessions`: ending them from outside."""
 
 import click
-from flask.cli import with_appcontext
 
 from user_service.auth.sessions import close_every_session
+from user_service.commands.context import with_database
 
 
 @click.group()
@@ -14,7 +14,7 @@ def sessions() -> None:
 @sessions.command("close")
 @click.option("--all", "everybody", is_flag=True, required=True, help="Every session of every user.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@with_appcontext
+@with_database
 def close(everybody: bool, yes: bool) -> None:  # noqa: ARG001  # click hands over what it required
     """End every session of every user: part of the drill after a restore.
 

@@ -1,10 +1,11 @@
 """The keys of a running process: loaded from the database, made there when it has none, read anew now and then."""
 
+import math
 import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from user_service.keys.models import SealedSigningKey, ServiceSecret
 from user_service.security import signing
 from user_service.security.passwords import PasswordHasher
 from user_service.security.signing import SigningKey
-from user_service.security.vault import MasterKeys, binding
+from user_service.security.vault import IntegrityFailure, MasterKeyMissing, MasterKeys, binding
 
 RELOAD_SECONDS = 30
 UNKNOWN_KEY_RELOAD_SECONDS = 2
@@ -38,9 +39,9 @@ class Keys:
     """One loading of the keys. It is replaced as a whole, so a request sees one state of them."""
 
     signing_keys: Mapping[str, SigningKey]
-    hasher: PasswordHasher
-    cursor_key: bytes
-    digest_key: bytes
+    hasher: PasswordHasher = field(repr=False)
+    cursor_key: bytes = field(repr=False)
+    digest_key: bytes = field(repr=False)
     loaded_at: float
 
     def current_signing_key(self, at: datetime) -> SigningKey:
@@ -59,7 +60,9 @@ class KeyRing:
     def __init__(self, *, master_keys: MasterKeys, bcrypt_rounds: int) -> None:
         self.master_keys = master_keys
         self._bcrypt_rounds = bcrypt_rounds
+        self.is_up_to_date = True
         self._keys: Keys | None = None
+        self._looked_at = -math.inf
         self._lock = threading.Lock()
 
     def get(self) -> Keys:
@@ -69,11 +72,19 @@ class KeyRing:
     def verification_key(self, kid: str) -> SigningKey | None:
         """The key of this id, unless it has expired. An unknown id looks again, at most every two seconds."""
         key = self.get().signing_keys.get(kid)
-        if key is None:
-            key = self._fresh(UNKNOWN_KEY_RELOAD_SECONDS).signing_keys.get(kid)
+        if key is None and self._may_look_again():
+            key = self._fresh(0).signing_keys.get(kid)
         if key is not None and key.expires_at is not None and key.expires_at <= clock.now():
             return None
         return key
+
+    def _may_look_again(self) -> bool:
+        """Forged ids must not make every request read the keys."""
+        with self._lock:
+            if time.monotonic() - self._looked_at < UNKNOWN_KEY_RELOAD_SECONDS:
+                return False
+            self._looked_at = time.monotonic()
+            return True
 
     def published(self) -> list[SigningKey]:
         """The keys of the JWKS: coming, current and those whose tokens still live."""
@@ -97,12 +108,15 @@ class KeyRing:
             return self._keys
 
     def _reload(self, known: Keys) -> Keys:
-        """Without the database the known keys stay in use: the JWKS does not depend on it."""
+        """Without the database, or without a master key that the rows now need, the known keys stay in use."""
         try:
-            return self._load()
-        except SQLAlchemyError as error:
+            keys = self._load()
+        except (SQLAlchemyError, MasterKeyMissing, IntegrityFailure) as error:
             log.warning("keys.not_reloaded", error=type(error).__name__)
+            self.is_up_to_date = False
             return replace(known, loaded_at=time.monotonic())
+        self.is_up_to_date = True
+        return keys
 
     def _load(self) -> Keys:
         loaded_at = time.monotonic()

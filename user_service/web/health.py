@@ -64,7 +64,7 @@ def _passes(name: str, check: Callable[[], bool]) -> bool:
 
 def _keys_are_loaded() -> bool:
     runtime().key_ring.get()
-    return True
+    return runtime().key_ring.is_up_to_date
 
 
 _CHECKS: dict[str, Callable[[], bool]] = {

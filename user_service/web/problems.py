@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from user_service.errors import DomainError, Fault, ServiceUnavailable
 from user_service.runtime import runtime
-from user_service.security.vault import IntegrityFailure
+from user_service.security.vault import IntegrityFailure, MasterKeyMissing
 from user_service.web.catalogue import CATALOGUE
 from user_service.web.schema import Coded
 
@@ -65,6 +65,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ValidationError, _validation_error)
     app.register_error_handler(DBAPIError, _database_error)
     app.register_error_handler(PoolTimeout, _pool_timeout)
+    app.register_error_handler(MasterKeyMissing, _master_key_missing)
     app.register_error_handler(Exception, _unexpected_error)
 
 
@@ -123,6 +124,11 @@ def _database_error(error: DBAPIError) -> Response:
 
 def _pool_timeout(_error: PoolTimeout) -> Response:
     log.error("database.pool_exhausted")
+    return _domain_error(ServiceUnavailable())
+
+
+def _master_key_missing(error: MasterKeyMissing) -> Response:
+    log.error("vault.master_key_missing", key_id=error.key_id)
     return _domain_error(ServiceUnavailable())
 
 
