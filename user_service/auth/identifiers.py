@@ -108,5 +108,3 @@ def check_email(email: str, *, allow_test_domains: bool) -> None:
         raise ValueError(str(error)) from None
     if unicodedata.normalize("NFKC", checked.local_part) != checked.local_part:
         raise ValueError("Spell the part before the @ with ordinary letters.")
-    if len(email) > 254 or len(email_key(email)) > 254:
-        raise ValueError("The e-mail address is too long.")

@@ -8,7 +8,7 @@ from user_service import clock
 from user_service.database import new_id, transaction
 from user_service.keys.models import SealedDataKey
 from user_service.runtime import runtime
-from user_service.security.vault import DataKey
+from user_service.security.vault import DataKey, IntegrityFailure
 
 
 def create_data_key(user_id: UUID) -> DataKey:
@@ -43,6 +43,8 @@ def destroy_data_key(user_id: UUID) -> None:
         session.execute(delete(SealedDataKey).where(SealedDataKey.user_id == user_id))
 
 
-def open_data_key(user_id: UUID, key_id: UUID, master_key_id: str, wrapped_key: bytes) -> DataKey:
-    """Raises MasterKeyMissing, IntegrityFailure."""
+def open_data_key(user_id: UUID, key_id: UUID | None, master_key_id: str, wrapped_key: bytes) -> DataKey:
+    """Raises MasterKeyMissing, and IntegrityFailure also where the data key is gone (`key_id` is None)."""
+    if key_id is None:
+        raise IntegrityFailure("the data key is gone")
     return runtime().key_ring.master_keys.open_data_key(key_id, master_key_id, wrapped_key, user_id)
