@@ -1,9 +1,16 @@
-"""The brief from end to end, as one person lives it."""
+"""The brief from end to end, as one person lives it: with rotating refresh tokens, and by the bare contract."""
 
-from tests.support.people import PAYMENT, PROFILE, Client
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from tests.support.people import PAYMENT, PROFILE, Client, InProcess
 
 
-def test_a_person_registers_shops_and_leaves(client: Client) -> None:
+@pytest.mark.parametrize("rotation", [True, False], ids=["rotating", "bare"])
+def test_a_person_registers_shops_and_leaves(make_app: Callable[..., Flask], rotation: bool) -> None:
+    client = Client(InProcess(make_app(refresh_token_rotation=rotation)))
     registered = client.register("ada.lovelace", "ada@example.com")
     assert registered.status == 201
     assert registered.json["user"]["username"] == "ada.lovelace"
@@ -23,9 +30,10 @@ def test_a_person_registers_shops_and_leaves(client: Client) -> None:
     assert client.post("/profile/payment_info", PAYMENT).status == 201
     assert client.get("/profile/payment_info").json["token_hint"] == "aMtr"
 
-    first = client.refresh_token
+    access, refresh = client.access_token, client.refresh_token
     assert client.refresh().status == 200
-    assert client.refresh_token != first
+    assert client.access_token != access
+    assert (client.refresh_token != refresh) is rotation
     assert client.get("/profile/me").status == 200
 
     assert client.delete("/profile").status == 200
