@@ -79,8 +79,8 @@ seed: upgrade ## Fill the development database: make seed SEED_USERS=1000
 	$(DEVELOPMENT) $(BIN)/flask seed --users $(SEED_USERS)
 
 lock: ## Lock the packages anew (needs uv)
-	uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --quiet -o requirements.txt
-	uv pip compile setup.cfg --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --quiet -c requirements.txt -o requirements-dev.txt
+	uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade --quiet -o requirements.txt
+	uv pip compile setup.cfg --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade --quiet -c requirements.txt -o requirements-dev.txt
 
 clean: ## Remove what was made; the data under instance/ stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .coverage

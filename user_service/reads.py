@@ -28,17 +28,16 @@ _PROFILE_COLUMNS: tuple[ColumnElement[Any], ...] = (
 )
 
 
-def _principal_columns() -> list[ColumnElement[Any]]:
-    return [
-        User.__table__.c.id.label("user_id"),
-        User.__table__.c.username,
-        User.__table__.c.email,
-        User.__table__.c.disabled_at,
-        LoginSession.__table__.c.generation,
-        LoginSession.__table__.c.confirmed_at,
-        LoginSession.__table__.c.access_floor,
-        BlockedSession.__table__.c.session_id.label("blocked_session_id"),
-    ]
+_PRINCIPAL_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    User.__table__.c.id.label("user_id"),
+    User.__table__.c.username,
+    User.__table__.c.email,
+    User.__table__.c.disabled_at,
+    LoginSession.__table__.c.generation,
+    LoginSession.__table__.c.confirmed_at,
+    LoginSession.__table__.c.access_floor,
+    BlockedSession.__table__.c.session_id.label("blocked_session_id"),
+)
 
 
 def _principal_statement(*columns: ColumnElement[Any]) -> Select[Any]:
@@ -46,7 +45,7 @@ def _principal_statement(*columns: ColumnElement[Any]) -> Select[Any]:
     session_id: ColumnElement[UUID] = bindparam("session_id")
     user_id: ColumnElement[UUID] = bindparam("user_id")
     return (
-        select(*_principal_columns(), *columns)
+        select(*_PRINCIPAL_COLUMNS, *columns)
         .select_from(users)
         .join(sessions, (sessions.c.user_id == users.c.id) & (sessions.c.id == session_id))
         .outerjoin(blocklist, blocklist.c.session_id == session_id)

@@ -6,6 +6,7 @@ from sqlalchemy import delete, select
 
 from user_service import clock
 from user_service.database import new_id, transaction
+from user_service.errors import TokenRevoked
 from user_service.keys.models import SealedDataKey
 from user_service.runtime import runtime
 from user_service.security.vault import DataKey, IntegrityFailure
@@ -35,6 +36,14 @@ def find_data_key(user_id: UUID) -> DataKey | None:
     if row is None:
         return None
     return open_data_key(user_id, row.key_id, row.master_key_id, row.wrapped_key)
+
+
+def get_data_key(user_id: UUID) -> DataKey:
+    """The same. Raises TokenRevoked where the account was deleted after the token was checked."""
+    data_key = find_data_key(user_id)
+    if data_key is None:
+        raise TokenRevoked
+    return data_key
 
 
 def destroy_data_key(user_id: UUID) -> None:

@@ -15,9 +15,9 @@ from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
 from user_service.database import fetch_one, transaction
-from user_service.errors import PaymentInfoExists, PaymentInfoNotFound, TokenRevoked
+from user_service.errors import PaymentInfoExists, PaymentInfoNotFound
 from user_service.keys.models import SealedDataKey
-from user_service.keys.service import find_data_key, open_data_key
+from user_service.keys.service import get_data_key, open_data_key
 from user_service.payment.models import PaymentInfo
 from user_service.principal import Principal
 from user_service.security.vault import DataKey, binding
@@ -80,7 +80,7 @@ def store_payment_info(*, principal: Principal, payment_token: str, **descriptio
     """Raises PaymentInfoExists."""
     now = clock.now()
     with transaction() as session:
-        data_key = _data_key(principal.user_id)
+        data_key = get_data_key(principal.user_id)
         info = PaymentInfo(user_id=principal.user_id, created_at=now, updated_at=now)
         _fill(info, data_key, payment_token, description)
         session.add(info)
@@ -101,7 +101,7 @@ def replace_payment_info(
     """
     with transaction() as session:
         info = _lock(session, principal)
-        data_key = _data_key(principal.user_id)
+        data_key = get_data_key(principal.user_id)
         check(_view(info, data_key))
         _fill(info, data_key, payment_token, description)
         info.updated_at = clock.now()
@@ -146,7 +146,7 @@ def status_of(exp_month: int | None, exp_year: int | None, now: datetime) -> Car
 def delete_payment_info(*, principal: Principal, check: Check) -> None:
     """Raises PaymentInfoNotFound, and what `check` raises."""
     with transaction() as session:
-        check(_view(_lock(session, principal), _data_key(principal.user_id)))
+        check(_view(_lock(session, principal), get_data_key(principal.user_id)))
         discard_payment_info(principal=principal)
 
 
@@ -167,13 +167,6 @@ def _lock(session: Session, principal: Principal) -> PaymentInfo:
     if info is None:
         raise PaymentInfoNotFound
     return info
-
-
-def _data_key(user_id: UUID) -> DataKey:
-    data_key = find_data_key(user_id)
-    if data_key is None:
-        raise TokenRevoked  # the account was deleted after the token was checked
-    return data_key
 
 
 def _fill(info: PaymentInfo, data_key: DataKey, payment_token: str, description: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
 from user_service.database import transaction
-from user_service.errors import ProfileExists, ProfileNotFound, TokenRevoked
-from user_service.keys.service import find_data_key, open_data_key
+from user_service.errors import ProfileExists, ProfileNotFound
+from user_service.keys.service import get_data_key, open_data_key
 from user_service.principal import Principal
 from user_service.profile.formats import phone_e164
 from user_service.profile.models import Profile
@@ -59,7 +59,7 @@ def create_profile(*, principal: Principal, name: str, phone: str, shipping_addr
     """Raises ProfileExists."""
     now = clock.now()
     with transaction() as session:
-        data_key = _data_key(principal.user_id)
+        data_key = get_data_key(principal.user_id)
         profile = Profile(user_id=principal.user_id, name=name, created_at=now, updated_at=now)
         _seal_phone(profile, data_key, phone)
         _seal_address(profile, data_key, shipping_address)
@@ -79,7 +79,7 @@ def update_profile(*, principal: Principal, changes: dict[str, Any], check: Chec
     """
     with transaction() as session:
         profile = _lock(session, principal)
-        data_key = _data_key(principal.user_id)
+        data_key = get_data_key(principal.user_id)
         check(_view(principal, profile, data_key))
         if "name" in changes:
             profile.name = changes["name"]
@@ -104,7 +104,7 @@ def delete_profile(*, principal: Principal, check: Check) -> None:
     """
     with transaction() as session:
         profile = _lock(session, principal)
-        check(_view(principal, profile, _data_key(principal.user_id)))
+        check(_view(principal, profile, get_data_key(principal.user_id)))
         session.execute(delete(Profile).where(Profile.user_id == principal.user_id))
         record(Action.PROFILE_DELETED, user_id=principal.user_id, session_id=principal.session_id)
 
@@ -129,13 +129,6 @@ def _lock(session: Session, principal: Principal) -> Profile:
     if profile is None:
         raise ProfileNotFound
     return profile
-
-
-def _data_key(user_id: UUID) -> DataKey:
-    data_key = find_data_key(user_id)
-    if data_key is None:
-        raise TokenRevoked  # the account was deleted after the token was checked
-    return data_key
 
 
 def _seal_phone(profile: Profile, data_key: DataKey, phone: str) -> None:
