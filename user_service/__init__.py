@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from flask import Flask
 from flask.json.provider import JSONProvider
 
@@ -40,13 +41,9 @@ class OrjsonProvider(JSONProvider):
     """JSON by orjson, which is several times faster than the standard library."""
 
     def dumps(self, obj: Any, **_kwargs: Any) -> str:
-        import orjson
-
         return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS).decode()
 
     def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
-        import orjson
-
         return orjson.loads(s)
 
 

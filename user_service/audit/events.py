@@ -13,7 +13,7 @@ class Action(StrEnum):
     SESSION_CLOSED = "auth.session.closed"
     ALL_SESSIONS_CLOSED = "auth.session.all_closed"
     PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  # an action, not a password
-    PASSWORD_REFUSED = "auth.password.refused"  # noqa: S105
+    PASSWORD_REFUSED = "auth.password.refused"  # noqa: S105  # an action, not a password
     ACCOUNT_EXPORTED = "account.exported"
     ACCOUNT_DELETED = "account.deleted"
     PROFILE_READ_BY_CLIENT = "profile.read_by_client"

@@ -32,7 +32,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         app.after_request(_promise_https)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+        proxy = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)
+        app.wsgi_app = proxy  # type: ignore[method-assign]  # how Flask says to wrap an application
 
 
 def _begin() -> None:

@@ -195,7 +195,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 def note(view: View, **notes: Any) -> View:
     """Leave notes for the document on a view, where flask-smorest keeps its own."""
     known = getattr(view, "_apidoc", {})
-    view._apidoc = {**known, "notes": {**known.get("notes", {}), **notes}}  # type: ignore[attr-defined]
+    view._apidoc = {**known, "notes": {**known.get("notes", {}), **notes}}  # type: ignore[attr-defined]  # a view
     return view
 
 
