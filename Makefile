@@ -26,10 +26,11 @@ $(VENV)/.requirements-dev: requirements-dev.txt | $(BIN)/python
 	$(call install_lock,requirements-dev.txt)
 	@touch $@ $(VENV)/.requirements
 
+# A lock names everything, so pip has nothing to resolve; it would look at newer releases for a package with an extra.
 define install_lock
 	@echo "Installing the locked packages of $(1) ..."
 	@if [ -n "$(UV)" ]; then $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); fi
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1); fi
 endef
 
 install: $(VENV)/.requirements-dev ## Install what developing needs
