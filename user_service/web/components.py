@@ -119,7 +119,12 @@ class ProblemSchema(Schema):
 
 
 def register(spec: APISpec, public_url: str) -> None:
-    """Put the parts where operations find them by name."""
+    """Put the parts where operations find them by name.
+
+    The schemes stand in this order because the docs page puts the cursor into the last one's field.
+    """
+    for scheme in (CLIENT, BEARER):
+        spec.components.security_scheme(scheme, SECURITY_SCHEMES[scheme])
     for name, header in HEADERS.items():
         spec.components.header(name, header, lazy=True)
     for name, description in CONDITIONS.items():
@@ -128,12 +133,6 @@ def register(spec: APISpec, public_url: str) -> None:
     for code in CATALOGUE:
         value = problem_example(code, public_url)
         spec.components.example(code, {"summary": CATALOGUE[code].title, "value": value}, lazy=True)
-
-
-def security(spec: APISpec, scheme: str, *scopes: str) -> dict[str, list[str]]:
-    """A security requirement; the scheme gets into the document with the first of them."""
-    spec.components.security_schemes.setdefault(scheme, SECURITY_SCHEMES[scheme])
-    return {scheme: list(scopes)}
 
 
 def headers_of(status: int = 0) -> dict[str, str]:

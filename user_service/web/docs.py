@@ -40,13 +40,22 @@ PAGE = """\
 </body>
 </html>
 """
+# Requests go where the page came from: the policy allows no other host, and a developer may have typed localhost.
 START = """\
 window.ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
   persistAuthorization: false,
-  validatorUrl: null
+  validatorUrl: null,
+  requestInterceptor: (request) => {
+    const { pathname, search } = new URL(request.url, location.origin);
+    request.url = location.origin + pathname + search;
+    return request;
+  }
 });
 """
 

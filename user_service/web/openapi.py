@@ -11,7 +11,6 @@ from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 import orjson
-from apispec import APISpec
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
@@ -170,9 +169,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         return note(view, is_optionally_authenticated=True)
 
     @staticmethod
-    def _complete_doc(
-        doc: dict[str, Any], doc_info: dict[str, Any], *, api: Api, spec: APISpec, **_: Any
-    ) -> dict[str, Any]:
+    def _complete_doc(doc: dict[str, Any], doc_info: dict[str, Any], *, api: Api, **_: Any) -> dict[str, Any]:
         """Add what follows from the rest. flask-smorest calls it last, for each operation."""
         notes = doc_info["notes"]
         doc["operationId"] = notes["operation_id"]
@@ -180,7 +177,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             doc["requestBody"] = notes["body"]
         for content in doc.get("requestBody", {}).get("content", {}).values():
             api.ma_plugin.close(content["schema"])
-        if security := security_of(notes, spec):
+        if security := security_of(notes):
             doc["security"] = security
         for status, codes in components.by_status(codes_of(doc, notes)).items():
             doc["responses"][status] = components.problem_response(codes)
@@ -199,13 +196,13 @@ def note(view: View, **notes: Any) -> View:
     return view
 
 
-def security_of(notes: dict[str, Any], spec: APISpec) -> list[dict[str, list[str]]]:
+def security_of(notes: dict[str, Any]) -> list[dict[str, list[str]]]:
     """What the view's guard asks for (`web/principal.py`, `web/client.py`); empty where there is none."""
     if notes["client_scope"]:
-        return [components.security(spec, components.CLIENT, notes["client_scope"])]
+        return [{components.CLIENT: [notes["client_scope"]]}]
     if notes["is_authenticated"]:
-        return [components.security(spec, components.BEARER)]
-    return [components.security(spec, components.BEARER), {}] if "is_optionally_authenticated" in notes else []
+        return [{components.BEARER: []}]
+    return [{components.BEARER: []}, {}] if "is_optionally_authenticated" in notes else []
 
 
 def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
