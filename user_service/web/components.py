@@ -60,6 +60,11 @@ HEADERS: dict[str, dict[str, Any]] = {
             "examples": ['<https://users.example.com/sessions?limit=50&cursor=…>; rel="next"'],
         },
     },
+    "Vary": {
+        "description": "The answer depends on the header `Accept` of the request.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["Accept"]},
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate (RFC 6750, 3).",
         "required": True,

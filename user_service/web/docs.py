@@ -1,20 +1,14 @@
-"""The API document, its page (Swagger UI from its wheel: no other host is asked), and the catalogue of errors."""
+"""The API document and its page: Swagger UI from its wheel, so that no other host is asked."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import flask
 import flask_swagger_ui
-import orjson
 from flask import Flask, Response, send_from_directory
 from flask_smorest import current_api
-from marshmallow import fields
 
-from user_service.errors import DomainError
-from user_service.web.catalogue import CATALOGUE, Entry
+from user_service.web import error_pages
 from user_service.web.openapi import Api, Blueprint
-from user_service.web.schema import Schema
 
 ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 ASSET_NAMES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
@@ -72,32 +66,7 @@ DOCUMENT_EXAMPLE = {"openapi": "3.1.0", "info": {"title": "User Service", "versi
 CACHE_SECONDS = 300
 
 pages = flask.Blueprint("docs", __name__)
-blp = Blueprint("reference", __name__, description="This document, and what each error code means")
-
-
-class ErrorNotFound(DomainError):
-    code = "error_not_found"
-    detail = "There is no such code in the catalogue. Check its spelling."
-
-
-class ErrorCodeSchema(Schema):
-    """What a code means. Codes are added, and never changed or taken away."""
-
-    example = {"code": "profile_exists", **asdict(CATALOGUE["profile_exists"])}
-
-    code = fields.String(required=True, metadata={"pattern": "^[a-z0-9_]+$"})
-    status = fields.Integer(
-        required=True, metadata={"minimum": 400, "maximum": 599, "description": "The HTTP status it comes with."}
-    )
-    title = fields.String(required=True)
-    why = fields.String(required=True, metadata={"description": "Why it happens."})
-    remedy = fields.String(required=True, metadata={"description": "What to do."})
-
-
-class ErrorCodesResponseSchema(Schema):
-    example = {"data": [ErrorCodeSchema.example]}
-
-    data = fields.List(fields.Nested(ErrorCodeSchema), required=True)
+blp = Blueprint("reference", __name__, description="This document")
 
 
 @pages.get("/docs")
@@ -117,34 +86,6 @@ def docs_asset(name: str) -> Response:
     return _cacheable(send_from_directory(ASSETS, name, conditional=False))
 
 
-@blp.route("/errors", methods=["GET"])
-@blp.problems(needs_database=False)
-@blp.response(200, ErrorCodesResponseSchema)
-def list_errors() -> Response:
-    """List all error codes
-
-    Those of problems, and those that stand in their `errors`.
-    """
-    return _json({"data": [_described(code, entry) for code, entry in CATALOGUE.items()]})
-
-
-@blp.route(
-    "/errors/<code>",
-    methods=["GET"],
-    parameters=[{"name": "code", "in": "path", "description": "A problem's `code`.", "example": "profile_exists"}],
-)
-@blp.problems("error_not_found", needs_database=False)
-@blp.response(200, ErrorCodeSchema)
-def explain_error(code: str) -> Response:
-    """Explain an error code
-
-    The `type` of a problem leads here.
-    """
-    if code not in CATALOGUE:
-        raise ErrorNotFound
-    return _json(_described(code, CATALOGUE[code]))
-
-
 @blp.route("/openapi.json", methods=["GET"])
 @blp.problems(needs_database=False)
 @blp.response(200, DOCUMENT_SCHEMA, example=DOCUMENT_EXAMPLE)
@@ -159,15 +100,8 @@ def api_document() -> Response:
 def init_app(app: Flask, api: Api) -> None:
     """Call it when every other blueprint is registered: the API document is complete then."""
     app.register_blueprint(pages)
+    api.register_blueprint(error_pages.blp)
     api.register_blueprint(blp)
-
-
-def _described(code: str, entry: Entry) -> dict[str, Any]:
-    return {"code": code, **asdict(entry)}
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return _cacheable(Response(orjson.dumps(document), mimetype="application/json"))
 
 
 def _cacheable(response: Response) -> Response:

@@ -98,6 +98,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         """The API document in JSON, made once."""
         return orjson.dumps(self.to_dict())
 
+    @cached_property
+    def problem_codes(self) -> frozenset[str]:
+        """The codes that operations answer; the other ones stand in `errors` alone, or in commands."""
+        return frozenset(self.to_dict()["components"]["examples"])
+
     def handle_http_exception(self, error: HTTPException) -> Any:
         return problems.http_error(error)
 
@@ -164,6 +169,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         body = {"required": required, "content": {media_type: dict(content) for media_type in media_types}}
         return lambda view: note(view, body=body)
 
+    def also_as(self, media_type: str) -> Decorator:
+        """Document that the view answers text of this type too, to who prefers it."""
+        return lambda view: note(view, also_as=media_type)
+
     def optionally_authenticated(self, view: View) -> View:
         """Document that the view takes an access token and can do without."""
         return note(view, is_optionally_authenticated=True)
@@ -182,6 +191,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         for status, codes in components.by_status(codes_of(doc, notes)).items():
             doc["responses"][status] = components.problem_response(codes)
         add_conditions(doc)
+        if "also_as" in notes:
+            doc["responses"][200]["content"][notes["also_as"]] = {
+                "schema": {"type": "string"},
+                "example": "<!doctype html>…",
+            }
         doc["responses"] = {status: doc["responses"][status] for status in sorted(doc["responses"], key=str)}
         for status, response in doc["responses"].items():
             if status != "default":  # that one is a component and has its headers
