@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+LEEWAY_SECONDS = 10  # how far the clocks of two nodes may differ
+
 
 def now() -> datetime:
     """The present moment in UTC, to the microsecond."""

@@ -17,6 +17,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from user_service import clock
 from user_service.auth.grants import Grant
 from user_service.auth.refreshing import RefreshClaims
+from user_service.clock import LEEWAY_SECONDS
 from user_service.errors import InvalidToken, TokenExpired
 from user_service.extensions import jwt
 from user_service.principal import AccessClaims
@@ -24,7 +25,6 @@ from user_service.runtime import runtime
 from user_service.security.signing import ALGORITHM
 from user_service.settings import Settings
 
-LEEWAY_SECONDS = 10
 MAX_TOKEN_CHARACTERS = 8192
 LONGEST_LIFE = timedelta(days=60)
 TYPES = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068, 2.1; the second is ours

@@ -14,7 +14,7 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from user_service import clock
+from user_service import clock, database_clock
 from user_service.database import fetch_all, transaction
 from user_service.extensions import db
 from user_service.keys.models import SealedSigningKey, ServiceSecret
@@ -135,6 +135,7 @@ class KeyRing:
         signing_keys = {key.kid: key for key in self._open_signing_keys(signing_rows)}
         hasher = self._hasher(by_purpose[PEPPER])
         newest = {purpose: next(iter(of_purpose.values())) for purpose, of_purpose in by_purpose.items()}
+        database_clock.report()
         return Keys(signing_keys, hasher, newest[CURSOR_KEY], newest[DIGEST_KEY], loaded_at)
 
     def _hasher(self, peppers: Mapping[str, bytes]) -> PasswordHasher:

@@ -6,6 +6,7 @@ import structlog
 from marshmallow import fields
 from sqlalchemy import text
 
+from user_service import database_clock
 from user_service.database import fetch_one, is_migrated
 from user_service.errors import Fault, ServiceUnavailable
 from user_service.runtime import runtime
@@ -44,10 +45,12 @@ def healthz() -> dict[str, str]:
 def readyz() -> dict[str, str]:
     """Whether requests can be served
 
-    The database is reachable, its schema at the revision that this release needs or past it, the keys are loaded. A
-    503 names in `detail` and `errors` what fails.
+    The database is reachable, its schema at the revision that this release needs or past it, the keys are loaded, and
+    the clock agrees with the database's to ten seconds. A 503 names in `detail` and `errors` what fails.
     """
     failed = [name for name, check in _CHECKS.items() if not _passes(name, check)]
+    if "database" not in failed and not _passes("clock", database_clock.is_right):
+        failed.append("clock")
     if failed:
         faults = [Fault(f"/{name}", ServiceUnavailable.code, "This is not ready.") for name in failed]
         raise ServiceUnavailable(faults, detail=f"Not ready: {', '.join(failed)}. Try again shortly.")
