@@ -21,6 +21,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from user_service.doors import Rate, parse_limits
 from user_service.settings import Settings
 
 INSTANCE = Path(__file__).resolve().parent / "instance"
@@ -59,6 +60,7 @@ def load() -> Settings:
     Raises ConfigurationError, whose message is ready to be printed.
     """
     env = _Env(eager=False, strip_whitespace=True)
+    env.add_parser("limits", _limits)
     values = _read(env)
     try:
         env.seal()
@@ -93,6 +95,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "max_sessions_per_user": env.int("MAX_SESSIONS_PER_USER", 100, validate=Range(1, 10_000)),
         "redis_url": env.str("REDIS_URL", None, validate=_redis_url),
         "ratelimit_enabled": env.bool("RATELIMIT_ENABLED", True),
+        "limits": env.limits("LIMITS", ""),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
@@ -123,6 +126,13 @@ def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
 def _redis_url(value: str | None) -> None:
     if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
         raise ValidationError("it must begin with redis://, rediss:// or unix://")
+
+
+def _limits(text: str) -> dict[str, Rate]:
+    try:
+        return parse_limits(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:

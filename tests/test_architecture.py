@@ -12,9 +12,9 @@ FLASK = ("flask", "werkzeug", "flask_smorest", "flask_jwt_extended", "webargs")
 KNOW_FLASK = ("web/*", "*routes.py", "auth/tokens.py", "extensions.py", "__init__.py", "cli.py", "start*", "comm*")
 # From the bottom up; the first pattern that fits a module's path decides.
 LAYERS = (
-    (0, ("extensions.py", "clock.py", "errors.py", "settings.py", "logs.py")),
+    (0, ("extensions.py", "clock.py", "errors.py", "settings.py", "doors.py", "logs.py")),
     (7, ("__init__.py", "cli.py", "startup.py", "commands/*.py", "seed/*.py")),
-    (1, ("database.py", "database_clock.py", "principal.py", "security/*.py")),
+    (1, ("database.py", "database_clock.py", "principal.py", "windows.py", "counting.py", "security/*.py")),
     (2, ("runtime.py", "keys/[!r]*.py", "keys/ring.py", "audit/*.py", "mail/*.py", "*/models.py")),
     (4, ("lifecycle.py", "reads.py", "pruning.py")),
     (5, ("web/*.py", "*/schemas.py", "*/*_schemas.py")),

@@ -11,6 +11,7 @@ import pytest
 import config
 from config import ConfigurationError
 from user_service import Settings
+from user_service.doors import Rate
 
 Load = Callable[..., Settings]
 
@@ -72,6 +73,13 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "DEFAULT_REGION": ("default_region", "US", ["GB", "BR"], ["UK", "us", "", "USA"]),
     "BIND": ("bind", "0.0.0.0", ["127.0.0.1", "unix"], [""]),
     "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
+    "LIMITS": (
+        *("limits", {}, []),
+        [
+            *("log-in=60/minute", "log-in-address", "log-in-address=60", "log-in-address=0/minute", "60/minute"),
+            *("log-in-address=1/week", "log-in-address=100001/day", "log-in-address=1/day,log-in-address=2/day"),
+        ],
+    ),
     "REDIS_URL": ("redis_url", None, ["redis://r/0", "rediss://r:6380/1"], ["", "http://r", "r:6379"]),
 }
 
@@ -145,9 +153,19 @@ def test_every_setting_refuses_what_is_wrong_and_names_itself(load: Load) -> Non
     assert refused(load, [*numbers, *texts, *switches, ("BCRYPT_ROUNDS", "4")]) == []
 
 
+def test_limits_are_changed_by_name(load: Load) -> None:
+    written = "log-in-address=300/minute, register-all=100000/day,refresh-account=5/second,"
+    assert load(**REQUIRED, LIMITS=written).limits == {
+        "log-in-address": Rate(300, 60),
+        "register-all": Rate(100_000, 86_400),
+        "refresh-account": Rate(5, 1),
+    }
+    assert load(**REQUIRED, LIMITS="").limits == {}
+
+
 def test_all_faults_are_told_in_one_message(load: Load) -> None:
     wrong = {"PORT": "x", "BCRYPT_ROUNDS": "4", "LOG_LEVEL": "loud", "JWT_AUDIENCE": "", "TRUSTED_PROXIES": "-1"}
-    wrong |= {"PUBLIC_URL": "x", "DATABASE_URL": "x", "MASTER_KEYS": "x", "RATELIMIT_ENABLED": "x"}
+    wrong |= {"PUBLIC_URL": "x", "DATABASE_URL": "x", "MASTER_KEYS": "x", "RATELIMIT_ENABLED": "x", "LIMITS": "x"}
     assert set(faults(load, **wrong)) == set(wrong)
 
 

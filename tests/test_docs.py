@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from user_service.doors import SPANS, Door
 from user_service.settings import Settings
-from user_service.web.limits import Door
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,6 +36,12 @@ def test_the_readme_lists_the_settings_that_are_read() -> None:
 
 def test_the_table_of_limits_is_the_one_in_force() -> None:
     page = (ROOT / "docs" / "limits.md").read_text()
-    for door in Door:
-        count, _, window = door.value.partition(" per ")
-        assert f"{int(count):,} a {window}" in page
+    rows = re.findall(r"^\| (?:(.*) )?\| `([a-z-]+)` \| ([0-9,]+) an? (\w+) \| ([0-9,]+) \|$", page, re.MULTILINE)
+    found = [(name, amount, span, alone) for _, name, amount, span, alone in rows]
+    spans = {seconds: span for span, seconds in SPANS.items()}
+    limits = [limit for door in Door for limit in door.limits({})]
+    assert found == [
+        (limit.name, f"{limit.rate.amount:,}", spans[limit.rate.seconds], f"{limit.rate_alone.amount:,}")
+        for limit in limits
+    ]
+    assert [operation for operation, *_ in rows if operation] == [f"`{door.operation}`" for door in Door]

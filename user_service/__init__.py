@@ -17,7 +17,7 @@ def create_app(settings: Settings) -> Flask:
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
     from user_service.auth import tokens
-    from user_service.web import docs, hooks, limits, problems
+    from user_service.web import docs, hooks, problems
     from user_service.web.openapi import Api
 
     app = Flask("user_service", static_folder=None)
@@ -28,7 +28,6 @@ def create_app(settings: Settings) -> Flask:
     _bind_database(app)
     tokens.init_app(app, settings)
     hooks.init_app(app, settings)
-    limits.init_app(app, settings)
     problems.init_app(app)
     api = Api(app)
     _register_blueprints(api, settings)
@@ -68,12 +67,13 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 def _runtime(settings: Settings) -> Any:
     from user_service.auth.tokens import verify_access_token
+    from user_service.counting import Counter
     from user_service.keys.ring import KeyRing
     from user_service.runtime import Runtime
     from user_service.security.vault import MasterKeys
 
     ring = KeyRing(master_keys=MasterKeys(settings.master_keys), bcrypt_rounds=settings.bcrypt_rounds)
-    return Runtime(settings=settings, key_ring=ring, verify_access_token=verify_access_token)
+    return Runtime(settings=settings, key_ring=ring, verify_access_token=verify_access_token, counter=Counter(settings))
 
 
 def _bind_database(app: Flask) -> None:

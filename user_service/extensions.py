@@ -4,8 +4,6 @@ from typing import Any
 
 from flask import current_app
 from flask_jwt_extended import JWTManager
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
@@ -24,7 +22,6 @@ metadata = MetaData(
 db = SQLAlchemy(metadata=metadata, session_options={"expire_on_commit": False})
 migrate = Migrate(db=db)
 jwt = JWTManager()
-limiter = Limiter(key_func=get_remote_address)
 
 
 def application_state() -> Any:

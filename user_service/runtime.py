@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from user_service.counting import Counter
 from user_service.extensions import application_state
 from user_service.keys.ring import KeyRing
 from user_service.principal import AccessClaims
@@ -17,6 +18,7 @@ class Runtime:
     settings: Settings
     key_ring: KeyRing
     verify_access_token: Callable[[str], AccessClaims]
+    counter: Counter
 
 
 def runtime() -> Runtime:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from user_service.doors import Rate
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every time is in seconds. `master_keys` maps key ids to 32 bytes, the current one first."""
+    """Every time is in seconds. `master_keys` maps key ids to 32 bytes, the current one first;
+    `limits` holds those of docs/limits.md that are not as the table says, by name."""
 
     app_env: str
     database_url: str = field(repr=False)
@@ -25,6 +28,7 @@ class Settings:
     max_sessions_per_user: int = 100
     redis_url: str | None = field(default=None, repr=False)
     ratelimit_enabled: bool = True
+    limits: Mapping[str, Rate] = field(default_factory=dict)
     trusted_proxies: int = 0
     port: int = 8000
     bind: str = "127.0.0.1"

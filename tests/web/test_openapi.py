@@ -19,10 +19,10 @@ BODY = {"400", "413", "415", "422"}
 PAGE = {"400", "422"}
 # The brief's operations and those without which it could not be lived, with every status each of them can answer.
 STATUSES = {
-    "POST /register": {"201", "409"} | BODY | COMMON,
-    "POST /token": {"200", "401", "403"} | BODY | COMMON,
-    "POST /token/refresh": {"200", "401"} | BODY | COMMON,
-    "POST /logout": {"204", "401"} | BODY | COMMON,
+    "POST /register": {"201", "409", "429"} | BODY | COMMON,
+    "POST /token": {"200", "401", "403", "429"} | BODY | COMMON,
+    "POST /token/refresh": {"200", "401", "429"} | BODY | COMMON,
+    "POST /logout": {"204", "401", "429"} | BODY | COMMON,
     "GET /sessions": {"200"} | TOKEN | PAGE | COMMON,
     "DELETE /sessions": {"204"} | TOKEN | COMMON,
     "DELETE /sessions/{session_id}": {"204", "404"} | TOKEN | COMMON,
@@ -41,8 +41,10 @@ STATUSES = {
     "GET /errors/{code}": {"200", "404", "500", "default"},
     "GET /openapi.json": {"200", "500", "default"},
 }
+LIMITED = {"RateLimit", "RateLimit-Policy"}
 HEADERS = {
-    "POST /register 201": set(),
+    "POST /register 201": LIMITED,
+    "POST /token 429": {"Retry-After"} | LIMITED,
     "POST /profile 201": {"ETag", "Location"},
     "GET /profile/me 200": {"ETag"},
     "GET /profile/me 304": {"ETag"},
@@ -52,7 +54,7 @@ HEADERS = {
     "PUT /profile/payment_info 200": {"ETag"},
     "DELETE /profile/payment_info 204": set(),
     "GET /sessions 200": {"Link"},
-    "POST /token 401": {"WWW-Authenticate"},
+    "POST /token 401": {"WWW-Authenticate"} | LIMITED,
     "GET /readyz 503": {"Retry-After"},
 }
 CONDITIONS = {

@@ -12,6 +12,7 @@ from user_service.auth import tokens
 from user_service.auth.password_service import change_password as set_new_password
 from user_service.auth.schemas import TokenPairSchema
 from user_service.auth.service import get_user
+from user_service.web.limits import Door, limited
 from user_service.web.openapi import Blueprint
 from user_service.web.paging import PageRequestSchema, page
 from user_service.web.principal import authenticated, principal
@@ -33,6 +34,7 @@ def get_account() -> Any:
 
 @blp.route("/account/password", methods=["PUT"])
 @authenticated()
+@limited(Door.CHANGE_PASSWORD)
 @blp.arguments(schemas.PasswordChangeSchema)
 @blp.problems("wrong_password")
 @blp.response(200, TokenPairSchema)
@@ -64,6 +66,7 @@ def list_events(query: dict[str, Any]) -> Response:
 
 @blp.route("/account/export", methods=["POST"])
 @authenticated()
+@limited(Door.EXPORT)
 @blp.arguments(schemas.PasswordSchema)
 @blp.problems("wrong_password")
 @blp.response(200, schemas.ExportSchema)
@@ -77,6 +80,7 @@ def export_account(payload: dict[str, str]) -> Any:
 
 @blp.route("/account", methods=["DELETE"])
 @authenticated()
+@limited(Door.ERASE)
 @blp.arguments(schemas.PasswordSchema)
 @blp.problems("wrong_password")
 @blp.response(200, schemas.DeletedSchema)

@@ -11,6 +11,7 @@ from user_service.auth.models import CloseReason
 from user_service.errors import DomainError
 from user_service.runtime import runtime
 from user_service.web import body
+from user_service.web.limits import Door, count_account, limited
 from user_service.web.openapi import Blueprint
 from user_service.web.paging import PageRequestSchema, page
 from user_service.web.principal import authenticated, bearer_token, principal
@@ -27,6 +28,7 @@ blp = Blueprint("auth", __name__, description="Registration, log-in, tokens and 
 
 
 @blp.route("/register", methods=["POST"])
+@limited(Door.REGISTER)
 @blp.arguments(schemas.RegisterRequestSchema)
 @blp.problems("username_taken", "email_taken")
 @blp.response(201, schemas.RegisterResponseSchema)
@@ -41,6 +43,7 @@ def register(payload: dict[str, str]) -> dict[str, Any]:
 
 
 @blp.route("/token", methods=["POST"])
+@limited(Door.LOG_IN)
 @blp.arguments(schemas.TokenRequestSchema)
 @blp.problems("invalid_credentials", "account_disabled")
 @blp.response(200, schemas.TokenPairSchema)
@@ -54,6 +57,7 @@ def log_in(payload: dict[str, str]) -> dict[str, Any]:
 
 
 @blp.route("/token/refresh", methods=["POST"])
+@limited(Door.REFRESH)
 @blp.arguments(schemas.RefreshRequestSchema)
 @blp.problems("invalid_token", "token_expired", "token_revoked", "refresh_token_reused")
 @blp.response(200, schemas.TokenPairSchema)
@@ -64,12 +68,14 @@ def refresh(payload: dict[str, str]) -> dict[str, Any]:
     until that was used. A token that was spent longer ago closes the session.
     """
     claims = tokens.verify_refresh_token(payload["old_refresh_token"])
+    count_account(Door.REFRESH, claims.user_id)
     if runtime().settings.refresh_token_rotation:
         return tokens.issue(refreshing.rotate(claims))
     return tokens.issue(refreshing.renew(claims), refresh_token=payload["old_refresh_token"])
 
 
 @blp.route("/logout", methods=["POST"])
+@limited(Door.LOG_OUT)
 @blp.reads(schemas.LogOutRequestSchema, required=False)
 @blp.optionally_authenticated
 @blp.problems("token_required", "invalid_token", "token_expired")

@@ -19,6 +19,7 @@ from user_service.web.problems import BadRequest, RequestTooLarge, UnsupportedMe
 MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 32
 MAX_MEMBERS = 100
+READ = "user_service.body"
 
 
 def is_absent() -> bool:
@@ -27,7 +28,22 @@ def is_absent() -> bool:
 
 
 def read_object() -> dict[str, Any]:
-    """The body as a JSON object. Raises BadRequest, RequestTooLarge, UnsupportedMediaType."""
+    """The body as a JSON object. Raises BadRequest, RequestTooLarge, UnsupportedMediaType.
+
+    A stream can be read once, so what was found stays with the request for those who ask after it.
+    """
+    if READ not in request.environ:
+        try:
+            request.environ[READ] = _read_object()
+        except DomainError as refusal:
+            request.environ[READ] = refusal
+    found = request.environ[READ]
+    if isinstance(found, DomainError):
+        raise found
+    return dict(found)
+
+
+def _read_object() -> dict[str, Any]:
     if is_absent():
         raise BadRequest("The request has no body. Send a JSON object.")
     _check_media_type()

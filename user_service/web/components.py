@@ -70,6 +70,18 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^Bearer ", "examples": ['Bearer realm="user-service"']},
     },
+    "RateLimit-Policy": {
+        "description": "The limits of this operation: how many (`q`) in any span of so many seconds (`w`).",
+        "schema": {
+            "type": "string",
+            "examples": ['"log-in-address";q=60;w=60, "log-in-account-and-address";q=10;w=60'],
+        },
+    },
+    "RateLimit": {
+        "description": "The limit that has the least left: how many more (`r`), and in how many seconds there will be"
+        " one more (`t`).",
+        "schema": {"type": "string", "examples": ['"log-in-account-and-address";r=9;t=60']},
+    },
     "Retry-After": {
         "description": "How many seconds to wait.",
         "required": True,
@@ -79,6 +91,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 # With every answer, and with those of one status.
 _ALWAYS = ("X-Request-ID", "Cache-Control")
 _BY_STATUS = {304: ("ETag",), 401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+LIMITED = ("RateLimit-Policy", "RateLimit")
 CONDITIONS = {
     "If-Match": "The `ETag` that you read. The change is refused with 412 where it is no longer the present one.",
     "If-None-Match": "The `ETag` that you have. The answer is 304 without a body where it is still the present one.",
@@ -140,8 +153,8 @@ def register(spec: APISpec, public_url: str) -> None:
         spec.components.example(code, {"summary": CATALOGUE[code].title, "value": value}, lazy=True)
 
 
-def headers_of(status: int = 0) -> dict[str, str]:
-    return {name: name for name in (*_ALWAYS, *_BY_STATUS.get(status, ()))}
+def headers_of(status: int = 0, *, is_limited: bool = False) -> dict[str, str]:
+    return {name: name for name in (*_ALWAYS, *_BY_STATUS.get(status, ()), *(LIMITED if is_limited else ()))}
 
 
 def problem_example(code: str, public_url: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from user_service.audit.service import Origin, origin
 from user_service.settings import Settings
+from user_service.web.addresses import client_address
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 SECURITY_HEADERS = {
@@ -43,7 +44,8 @@ def _begin() -> None:
     clear_contextvars()
     bind_contextvars(request_id=g.request_id)
     agent = request.headers.get("User-Agent")
-    origin.set(Origin(g.request_id, request.remote_addr, _printable(agent) if agent else None))
+    address = client_address()
+    origin.set(Origin(g.request_id, str(address) if address else None, _printable(agent) if agent else None))
 
 
 def _end(response: Response) -> Response:

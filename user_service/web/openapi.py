@@ -199,7 +199,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         doc["responses"] = {status: doc["responses"][status] for status in sorted(doc["responses"], key=str)}
         for status, response in doc["responses"].items():
             if status != "default":  # that one is a component and has its headers
-                response["headers"] = {**components.headers_of(status), **response.get("headers", {})}
+                common = components.headers_of(status, is_limited=bool(notes["is_limited"]))
+                response["headers"] = {**common, **response.get("headers", {})}
         return doc
 
 

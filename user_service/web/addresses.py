@@ -1,0 +1,34 @@
+"""Where a request comes from. Forwarded addresses count only as far as TRUSTED_PROXIES says (`web/hooks.py`)."""
+
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from flask import request
+
+IPV6_PREFIX = 64  # the network that one customer is given (RFC 6177)
+Address = IPv4Address | IPv6Address
+
+
+def client_address() -> Address | None:
+    """The client's address; None where there is none, as on a Unix socket, or where a proxy forwards no address."""
+    return parse_address(request.remote_addr or "")
+
+
+def parse_address(text: str) -> Address | None:
+    """Read an address as proxies write it: with a port, in brackets, with a zone. IPv4 in IPv6 is IPv4 (RFC 4291)."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    with suppress(ValueError):
+        address = ip_address(text.partition("%")[0])
+        return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return None
+
+
+def network_of(address: Address | None) -> str:
+    """Whose address it is, as far as counting goes: of IPv6 the network, for all of it is one customer's."""
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address or "unknown")

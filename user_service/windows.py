@@ -1,0 +1,161 @@
+"""Moving windows: of one process, or shared by all nodes in Redis.
+
+A window holds the times of the knocks that were let through; one that is refused leaves no trace, so who waits as
+long as he is told gets in.
+"""
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from user_service.doors import Rate
+
+# What one question to Redis may take, however many round trips, look-ups of names and handshakes it needs. A request
+# asks twice at most.
+PATIENCE_SECONDS = 0.14
+SOCKET_SECONDS = 0.1
+PROBE_SECONDS = 1.0  # between two attempts to get Redis back
+THREADS = 32  # as many as a worker has requests at a time
+MAX_WINDOWS = 100_000
+PREFIX = "limit:"
+
+# One round trip for all limits of a request, by the clock of Redis: the clocks of the nodes need not agree.
+SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local answer = {}
+for i, key in ipairs(KEYS) do
+    local amount, length = tonumber(ARGV[2 * i - 1]), ARGV[2 * i] * 1000000
+    local oldest = redis.call('LINDEX', key, -1)
+    while oldest and oldest + length <= now do
+        redis.call('RPOP', key)
+        oldest = redis.call('LINDEX', key, -1)
+    end
+    local count = redis.call('LLEN', key)
+    if count < amount then
+        redis.call('LPUSH', key, string.format('%.0f', now))
+        redis.call('PEXPIRE', key, length / 1000)
+        answer[i] = {1, amount - count - 1, (oldest or now) + length - now}
+    else
+        answer[i] = {0, 0, redis.call('LINDEX', key, amount - 1) + length - now}
+        break
+    end
+end
+return answer
+"""
+
+log = structlog.get_logger("limits")
+
+
+class Window(NamedTuple):
+    """What a knock found: whether it is let through, how many more may come, the seconds until there is one more."""
+
+    is_allowed: bool
+    remaining: int
+    seconds: float
+
+
+class Windows:
+    """The windows of one process. Thread-safe."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic, maximum: int = MAX_WINDOWS) -> None:
+        self._now = now
+        self._maximum = maximum
+        self._windows: dict[str, list[float]] = {}  # until when each knock counts, oldest first
+        self._sweep_at = 1000
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def knock(self, key: str, rate: Rate) -> Window:
+        with self._lock:
+            now = self._now()
+            window = self._windows.setdefault(key, [])
+            del window[: bisect_right(window, now)]
+            is_allowed = len(window) < rate.amount
+            if is_allowed:
+                window.append(now + rate.seconds)
+            if len(self._windows) >= self._sweep_at:
+                self._sweep(now)
+            free_at = window[max(0, len(window) - rate.amount)]
+            return Window(is_allowed, max(0, rate.amount - len(window)), free_at - now)
+
+    def _sweep(self, now: float) -> None:
+        """Forget what is over. Where that is not enough, the oldest half goes: memory is not for an attacker to fill.
+
+        It is done each time the number has doubled, so a knock costs the same however many there are.
+        """
+        self._windows = {key: window for key, window in self._windows.items() if window[-1] > now}
+        if len(self._windows) >= self._maximum:
+            self._windows = dict(list(self._windows.items())[self._maximum // 2 :])
+        self._sweep_at = min(self._maximum, max(1000, 2 * len(self._windows)))
+
+
+class SharedWindows:
+    """The windows in Redis. It is asked in threads of its own, so that no request waits longer than PATIENCE_SECONDS.
+
+    After a failure nobody asks, and nobody waits, until a probe has found it well again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            url, socket_connect_timeout=SOCKET_SECONDS, socket_timeout=SOCKET_SECONDS, retry=Retry(NoBackoff(), 0)
+        )
+        self._script = self._redis.register_script(SCRIPT)
+        self._threads = ThreadPoolExecutor(THREADS, "limits")
+        self._lock = threading.Lock()
+        self._is_away = False
+        self._probe_at = 0.0
+
+    def knock(self, knocks: Sequence[tuple[str, Rate]]) -> list[Window] | None:
+        """What each knock got, up to the first that was refused; None while Redis is away."""
+        if self._is_away:
+            self._look_after_it()
+            return None
+        question = self._threads.submit(self._ask, knocks)
+        try:
+            return question.result(PATIENCE_SECONDS)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            question.cancel()
+            self._note_failure(error)
+            return None
+
+    def _ask(self, knocks: Sequence[tuple[str, Rate]]) -> list[Window]:
+        rates = [number for _, rate in knocks for number in (rate.amount, rate.seconds)]
+        answer = self._script(keys=[PREFIX + key for key, _ in knocks], args=rates)
+        return [Window(bool(allowed), remaining, microseconds / 1e6) for allowed, remaining, microseconds in answer]
+
+    def _note_failure(self, error: Exception) -> None:
+        with self._lock:
+            self._probe_at = time.monotonic() + PROBE_SECONDS
+            was_away, self._is_away = self._is_away, True
+        if not was_away:
+            log.warning("limits.redis_away", error=type(error).__name__)
+
+    def _look_after_it(self) -> None:
+        with self._lock:
+            is_due = time.monotonic() >= self._probe_at
+            if is_due:
+                self._probe_at = time.monotonic() + PROBE_SECONDS
+        if is_due:
+            self._threads.submit(self._probe)
+
+    def _probe(self) -> None:
+        """A write, and in time: a Redis that only answers a PING is not well."""
+        began = time.monotonic()
+        try:
+            self._script(keys=[PREFIX + "probe"], args=[1, 1])
+        except (redis.RedisError, OSError):
+            return
+        if time.monotonic() - began < PATIENCE_SECONDS:
+            self._is_away = False
+            log.info("limits.redis_back")
