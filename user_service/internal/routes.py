@@ -19,7 +19,8 @@ REASON_PARAMETER: dict[str, Any] = {
     "in": "header",
     "name": REASON,
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_REASON, "pattern": "^[ -~]*[!-~][ -~]*$"},
-    "description": "Why you need it, such as `order 4711`. It stands in the user's security log.",
+    "description": "Why you need it. It stands in the user's security log.",
+    "example": "order 4711",
 }
 
 

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from user_service.web import components, problems
 from user_service.web.body import StrictParser
 from user_service.web.json_schema import JsonSchemaPlugin
+from user_service.web.links import add_links
 from user_service.web.schema import Schema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -191,6 +192,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         for status, codes in components.by_status(codes_of(doc, notes)).items():
             doc["responses"][status] = components.problem_response(codes)
         add_conditions(doc)
+        add_links(doc)
         if "also_as" in notes:
             doc["responses"][200]["content"][notes["also_as"]] = {
                 "schema": {"type": "string"},
