@@ -1,13 +1,14 @@
 """What one application holds for its life, for the layers that know no Flask."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from user_service.counting import Counter
 from user_service.extensions import application_state
 from user_service.keys.ring import KeyRing
 from user_service.principal import AccessClaims
+from user_service.security.verified_tokens import VerifiedTokens
 from user_service.settings import Settings
 
 
@@ -19,6 +20,7 @@ class Runtime:
     key_ring: KeyRing
     verify_access_token: Callable[[str], AccessClaims]
     counter: Counter
+    verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
 
 
 def runtime() -> Runtime:

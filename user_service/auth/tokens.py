@@ -23,6 +23,7 @@ from user_service.extensions import jwt
 from user_service.principal import AccessClaims
 from user_service.runtime import runtime
 from user_service.security.signing import ALGORITHM
+from user_service.security.verified_tokens import VerifiedToken
 from user_service.settings import Settings
 
 MAX_TOKEN_CHARACTERS = 8192
@@ -64,7 +65,27 @@ def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
 
 def verify_access_token(token: str) -> AccessClaims:
     """Raises InvalidToken, TokenExpired. Whether the session is closed is the database's to say."""
-    return access_claims_of(access_claims(token))
+    known = _find_verified(token)
+    if known is not None:
+        return known
+    claims = access_claims(token)
+    verified = access_claims_of(claims)
+    if "nbf" not in claims:  # ours have none, so nothing looks at it again
+        remembered = VerifiedToken(g.verification_key, claims["iat"], claims["exp"], verified)
+        runtime().verified_tokens.remember(token, remembered, runtime().key_ring.get().signing_keys)
+    return verified
+
+
+def _find_verified(token: str) -> AccessClaims | None:
+    """The claims of a token that this process has verified, while all that may change since still holds."""
+    ring, verified_tokens = runtime().key_ring, runtime().verified_tokens
+    if token not in verified_tokens:
+        return None
+    known = verified_tokens.find(token, ring.get().signing_keys)
+    if known is None or ring.verification_key(known.key.kid) is None:
+        return None
+    is_current = known.is_current(clock.now(), leeway=LEEWAY_SECONDS, longest_life=LONGEST_LIFE)
+    return known.claims if is_current else None
 
 
 def access_claims(token: str) -> dict[str, Any]:
@@ -134,6 +155,7 @@ def _verification_key(header: dict[str, Any], claims: dict[str, Any]) -> Any:
     key = runtime().key_ring.verification_key(kid) if isinstance(kid, str) else None
     if key is None:
         raise pyjwt.InvalidTokenError("unknown key")
+    g.verification_key = key
     return key.public_key
 
 
