@@ -47,7 +47,7 @@ def starting(url: str, **variables: str) -> Iterator[Node]:
             process = subprocess.Popen(
                 [Path(sys.executable).parent / "gunicorn"],
                 cwd=ROOT,
-                env=environment(url, **serving, **variables),
+                env=environment(url, **(serving | variables)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

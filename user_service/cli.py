@@ -5,10 +5,13 @@ import sys
 import click
 from flask.cli import with_appcontext
 
+from user_service.commands.audit import audit
 from user_service.commands.clients import clients
 from user_service.commands.keys import keys, vault
+from user_service.commands.passwords import read_line
 from user_service.commands.prune import prune
 from user_service.commands.sessions import sessions
+from user_service.commands.users import users
 
 MOST_USERS = 1_000_000
 
@@ -39,7 +42,7 @@ def seed(users: int, password_stdin: bool) -> None:
 
     try:
         check_target()
-        password = _read_password() if password_stdin else DEVELOPMENT_PASSWORD
+        password = read_line() if password_stdin else DEVELOPMENT_PASSWORD
         check_password(password)
     except CannotSeed as refusal:
         raise click.ClickException(str(refusal)) from None
@@ -48,14 +51,6 @@ def seed(users: int, password_stdin: bool) -> None:
     if added:
         shown = "the password that you gave." if password_stdin else f"the password: {password}"
         click.echo(f"Log in as any of them, such as {added[0]}, with {shown}")
-
-
-def _read_password() -> str:
-    line: bytes = sys.stdin.buffer.readline()
-    try:
-        return line.decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise click.ClickException("The password on standard input is not UTF-8.") from None
 
 
 def _seed(users: int, password: str) -> list[str]:
@@ -73,4 +68,4 @@ def _summary(users: int, added: int) -> str:
     return f"Added {added} users." + (f" {there} were there already and are as they were." if there else "")
 
 
-COMMANDS: list[click.Command] = [seed, keys, vault, clients, sessions, prune]
+COMMANDS: list[click.Command] = [seed, users, sessions, audit, keys, vault, clients, prune]

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, delete
+from sqlalchemy import Row, delete, select
+from sqlalchemy.orm import Session
 
 from user_service import clock
 from user_service.audit.events import Action
@@ -90,15 +91,27 @@ def delete_account(*, principal: Principal, password: str) -> Receipt:
     Raises WrongPassword, TokenRevoked.
     """
     user = prove_password(principal=principal, password=password)
-    pseudonym, now = uuid4(), clock.now()
     with transaction() as session:
         lock_proven_user(session, user)
-        destroy_data_key(user.id)
-        close_all_sessions(user_id=user.id, reason=CloseReason.ACCOUNT_DELETED)
-        session.flush()
-        pseudonymize(user_id=user.id, pseudonym=pseudonym)
-        session.execute(delete(User).where(User.id == user.id).execution_options(synchronize_session=False))
-        record_anonymously(Action.ACCOUNT_DELETED, user_id=pseudonym)
+        return _erase(session, user.id)
+
+
+def erase_user(user_id: UUID) -> Receipt:
+    """The same for an operator, who knows no password. Raises UserNotFound."""
+    with transaction() as session:
+        if session.scalars(select(User.id).where(User.id == user_id).with_for_update()).one_or_none() is None:
+            raise UserNotFound
+        return _erase(session, user_id, by="operator")
+
+
+def _erase(session: Session, user_id: UUID, **detail: Any) -> Receipt:
+    pseudonym, now = uuid4(), clock.now()
+    destroy_data_key(user_id)
+    close_all_sessions(user_id=user_id, reason=CloseReason.ACCOUNT_DELETED)
+    session.flush()
+    pseudonymize(user_id=user_id, pseudonym=pseudonym)
+    session.execute(delete(User).where(User.id == user_id).execution_options(synchronize_session=False))
+    record_anonymously(Action.ACCOUNT_DELETED, user_id=pseudonym, **detail)
     return Receipt(pseudonym, now, ERASED, now + DATA_KEY_BACKUP_RETENTION)
 
 

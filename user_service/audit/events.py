@@ -14,6 +14,9 @@ class Action(StrEnum):
     ALL_SESSIONS_CLOSED = "auth.session.all_closed"
     PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  # an action, not a password
     PASSWORD_REFUSED = "auth.password.refused"  # noqa: S105  # an action, not a password
+    PASSWORD_SET = "auth.password.set"  # noqa: S105  # an action, not a password
+    DISABLED = "auth.user.disabled"
+    ENABLED = "auth.user.enabled"
     ACCOUNT_EXPORTED = "account.exported"
     ACCOUNT_DELETED = "account.deleted"
     PROFILE_READ_BY_CLIENT = "profile.read_by_client"

@@ -38,6 +38,19 @@ def list_events(*, user_id: UUID, before: UUID | None, limit: int) -> list[Row[A
     return fetch_all(query.order_by(table.c.id.desc()).limit(limit))
 
 
+def list_all_events(*, user_id: UUID | None, action: str | None, before: UUID | None, limit: int) -> list[Row[Any]]:
+    """Everybody's events, newest first, from the one before the given id on. For operators."""
+    table = AuditEvent.__table__
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if user_id is not None:
+        query = query.where(table.c.user_id == user_id)
+    if action is not None:
+        query = query.where(table.c.action == action)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return fetch_all(query)
+
+
 def pseudonymize(*, user_id: UUID, pseudonym: UUID) -> None:
     """Cut what leads back to a person out of the user's events, in the open transaction: what happened stays."""
     db.session.execute(

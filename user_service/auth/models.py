@@ -74,6 +74,7 @@ class CloseReason(StrEnum):
     TOO_MANY_SESSIONS = "too_many_sessions"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # a reason, not a password
     ACCOUNT_DELETED = "account_deleted"
+    ACCOUNT_DISABLED = "account_disabled"
     CLOSED_BY_OPERATOR = "closed_by_operator"
 
 

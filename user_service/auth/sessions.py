@@ -95,12 +95,17 @@ def close_own_session(*, user_id: UUID, session_id: UUID) -> None:
         raise SessionNotFound
 
 
-def close_all_sessions(*, user_id: UUID, reason: CloseReason) -> None:
-    """End every session of this user. The user's row is locked first, so that no log-in slips in between."""
+def close_all_sessions(*, user_id: UUID, reason: CloseReason) -> int:
+    """End every session of this user; returns how many.
+
+    The user's row is locked first, so that no log-in slips in between.
+    """
     with transaction() as session:
         session.execute(select(User.id).where(User.id == user_id).with_for_update())
-        for session_id in close(session, user_id, reason):
+        closed = close(session, user_id, reason)
+        for session_id in closed:
             record(Action.SESSION_CLOSED, user_id=user_id, session_id=session_id, reason=reason.value)
+        return len(closed)
 
 
 def list_sessions(*, user_id: UUID, before: UUID | None, limit: int) -> Sequence[Row[Any]]:

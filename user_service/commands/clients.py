@@ -10,7 +10,6 @@ import click
 from user_service import clock
 from user_service.clients.service import Scope, create_client, list_clients, revoke_client
 from user_service.commands.context import with_database
-from user_service.errors import DomainError
 from user_service.web.schema import utc
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -43,10 +42,7 @@ def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
             "use 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or a digit", param_hint="NAME"
         )
     expires_at = clock.now() + timedelta(days=days) if days else None
-    try:
-        secret = create_client(name=name, scopes=[Scope(scope) for scope in scopes], expires_at=expires_at)
-    except DomainError as refusal:
-        raise click.ClickException(refusal.detail) from None
+    secret = create_client(name=name, scopes=[Scope(scope) for scope in scopes], expires_at=expires_at)
     click.echo(secret)
 
 
@@ -68,10 +64,7 @@ def list_all(as_json: bool) -> None:
 @with_database
 def revoke(name: str) -> None:
     """Refuse the client NAME from its next request on."""
-    try:
-        revoke_client(name=name)
-    except DomainError as refusal:
-        raise click.ClickException(refusal.detail) from None
+    revoke_client(name=name)
     click.echo(f"The client {name} is revoked.")
 
 

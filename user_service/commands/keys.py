@@ -9,7 +9,6 @@ import click
 
 from user_service import clock
 from user_service.commands.context import with_database
-from user_service.errors import DomainError
 from user_service.keys import rotation
 from user_service.web.schema import utc
 
@@ -67,10 +66,7 @@ def retire(kid: str, at_once: bool) -> None:  # noqa: ARG001  # click hands over
     Whoever holds such tokens has to log in again. Make a successor first: flask keys rotate --now. A key that is not
     compromised needs no retiring: it goes by itself after a rotation.
     """
-    try:
-        rotation.retire_signing_key(kid=kid)
-    except DomainError as refusal:
-        raise click.ClickException(refusal.detail) from None
+    rotation.retire_signing_key(kid=kid)
     click.echo(f"The key {kid} is retired. Every node follows within half a minute.")
 
 

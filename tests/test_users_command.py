@@ -1,0 +1,375 @@
+"""`flask users`, `flask sessions`, `flask audit`: what operators do from outside. SECURITY 66, 149."""
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import insert, select
+
+from tests.support.commands import start_flask
+from tests.support.crowd import at_once, claims_of
+from tests.support.databases import SQLITE, Databases
+from tests.support.people import PASSWORD, PAYMENT, PROFILE, Client, InProcess
+from user_service import clock
+from user_service.audit.events import Action
+from user_service.auth.models import BlockedSession, User
+from user_service.commands import listing
+from user_service.database import fetch_all, new_id, transaction
+from user_service.keys.models import SealedDataKey
+
+MakeApp = Callable[..., Flask]
+NEW = "staple ember window tide"
+READING = (["users", "list"], ["users", "show", "{}"], ["sessions", "list", "{}"], ["audit", "list", "--user", "{}"])
+
+
+def run(app: Flask, *arguments: str, line: str | None = None) -> Result:
+    return app.test_cli_runner().invoke(args=list(arguments), input=line)
+
+
+def done(app: Flask, *arguments: str, line: str | None = None) -> str:
+    result = run(app, *arguments, line=line)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def told(app: Flask, *arguments: str) -> Any:
+    return json.loads(done(app, *arguments, "--json"))
+
+
+def assert_refused(result: Result, *words: str, exit_code: int = 1) -> None:
+    """In words on standard error, and not as a traceback."""
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert isinstance(result.exception, SystemExit)
+    assert [word for word in words if word not in result.stderr] == [], result.stderr
+
+
+def user_id(person: Client) -> str:
+    return str(claims_of(person.access_token)["sub"])
+
+
+def is_dead(client: Client) -> bool:
+    return client.get("/account").code == client.refresh(client.refresh_token).code == "token_revoked"
+
+
+def events(app: Flask, *options: str) -> list[dict[str, Any]]:
+    return told(app, "audit", "list", *options)
+
+
+def test_a_user_is_made_and_logs_in(app: Flask, client: Client) -> None:
+    """The password comes from standard input, to its last blank."""
+    password = "  plum tractor sings  "
+    made = json.loads(
+        done(app, "users", "create", "ada", "ada@example.com", "--password-stdin", "--json", line=f"{password}\nmore\n")
+    )
+    assert (made["username"], made["email"], made["state"]) == ("ada", "ada@example.com", "active")
+    assert client.log_in("ada", password).status == 200
+    assert client.log_in("ada", password.strip()).status == 401
+    assert user_id(client) == made["id"]
+    [registered] = events(app, "--action", Action.REGISTERED.value)
+    assert (registered["user_id"], registered["user_agent"]) == (made["id"], "operator (flask command)")
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        (("a", "ada@example.com", PASSWORD), "username"),
+        (("admin", "ada@example.com", PASSWORD), "reserved"),
+        (("ada.king", "nowhere", PASSWORD), "email"),
+        (("ada.king", "ada@example.com", "short"), "8 characters"),
+        (("ada.king", "ada@example.com", ""), "8 characters"),
+        (("ada.king", "ada@example.com", "password1"), "attackers try"),
+        (("ada.king", "ada@example.com", "plum ada.king low"), "username"),
+        (("TAKEN", "ada@example.com", PASSWORD), "Somebody has this username"),
+        (("ada.king", "Taken@Example.com", PASSWORD), "address exists"),
+    ],
+)
+def test_what_registration_refuses_is_refused(
+    app: Flask, client: Client, account: tuple[str, str, str], words: str
+) -> None:
+    client.register("taken", "taken@example.com")
+    *names, password = account
+    assert_refused(run(app, "users", "create", *names, "--password-stdin", line=f"{password}\n"), words)
+    assert len(told(app, "users", "list")) == 1
+
+
+def test_a_password_is_never_an_argument_and_never_shown(app: Flask, person: Client) -> None:
+    for arguments in (["users", "create", "ada", "ada@example.com"], ["users", "set-password", person.username]):
+        assert_refused(run(app, *arguments, "--password", NEW), "--password", exit_code=2)
+        assert_refused(run(app, *arguments), "--password-stdin", exit_code=2)
+        assert NEW not in run(app, *arguments, "--password-stdin", line=f"{NEW}\n").output
+    for arguments in READING:
+        for options in ([], ["--json"]):
+            shown = done(app, *(part.format(person.username) for part in arguments), *options)
+            assert "$2b$" not in shown
+            assert "hash" not in shown
+
+
+def test_at_a_terminal_the_password_is_typed_twice_and_unseen(databases: Databases) -> None:
+    with databases.copy(SQLITE) as url:
+        ours, theirs = pty.openpty()
+        process = start_flask(
+            *("users", "create", "ada", "ada@example.com"),
+            database_url=url,
+            stdin=theirs,
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        seen = ""
+        for question in ("Password: ", "Repeat for confirmation: "):
+            while question not in seen:
+                seen += os.read(ours, 4096).decode()
+            os.write(ours, f"{NEW}\n".encode())
+        stdout, _ = process.communicate(timeout=60)
+        seen += os.read(ours, 4096).decode()
+        os.close(ours)
+    assert process.returncode == 0, seen
+    assert "ada@example.com" in stdout
+    assert NEW not in seen + stdout
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str.lower])
+def test_a_user_is_found_by_name_by_address_and_by_id(
+    app: Flask, person: Client, spelling: Callable[[str], str]
+) -> None:
+    for name in (person.username, person.email, user_id(person)):
+        found = told(app, "users", "show", spelling(name))
+        assert (found["id"], found["username"], found["email"]) == (user_id(person), person.username, person.email)
+        assert found["password_changed_at"].endswith("Z")
+    lines = dict(line.split(maxsplit=1) for line in done(app, "users", "show", person.email).splitlines())
+    assert (lines["username"], lines["disabled_at"], lines["email_verified"]) == (person.username, "-", "no")
+
+
+def test_who_is_not_there_is_not_found(app: Flask, person: Client) -> None:
+    for name in ("nobody.here", "nobody@example.com", str(uuid4()), "", "%", "' OR 1=1 --"):
+        for command in (["users", "show"], ["users", "disable"], ["users", "enable"], ["sessions", "list"]):
+            assert_refused(run(app, *command, name), "no such user")
+        assert_refused(run(app, "users", "delete", name, "--yes"), "no such user")
+        assert_refused(run(app, "sessions", "close", name, "--yes"), "no such user")
+        assert_refused(run(app, "users", "set-password", name, "--password-stdin", line=f"{NEW}\n"), "no such user")
+        assert_refused(run(app, "audit", "list", "--user", name), "no such user")
+    assert person.get("/account").status == 200
+
+
+def test_who_took_the_id_of_another_as_a_name_is_mistaken_for_nobody(app: Flask, person: Client) -> None:
+    thief = Client(InProcess(app))
+    assert thief.register(user_id(person), "thief@example.com").status == 201
+    assert_refused(run(app, "users", "delete", user_id(person), "--yes"), "Two users", "e-mail address")
+    assert told(app, "users", "show", "thief@example.com")["username"] == user_id(person)
+    assert person.get("/account").status == 200
+
+
+def test_disabling_a_user_ends_every_session_at_once_on_every_node(make_app: MakeApp) -> None:
+    """SECURITY 66; enabling revives none of them."""
+    here, there = make_app(), make_app()
+    person = Client(InProcess(here)).join()
+    tablet, stranger = person.another_device(), Client(InProcess(here)).join()
+    tablet.transport = InProcess(there)
+    tablet.log_in()
+    assert "is disabled." in done(there, "users", "disable", person.username)
+    assert is_dead(person)
+    assert is_dead(tablet)
+    assert person.another_device().log_in().code == "account_disabled"
+    assert person.another_device().log_in(password="wrong horse").code == "invalid_credentials"
+    assert told(here, "users", "show", person.username)["state"] == "disabled"
+    assert "is enabled." in done(here, "users", "enable", person.username)
+    assert is_dead(person)
+    assert is_dead(tablet)
+    assert person.another_device().log_in().status == 200
+    assert stranger.get("/account").status == 200
+
+
+def test_what_is_ended_by_disabling_is_in_the_blocklist_and_on_the_record(app: Flask, person: Client) -> None:
+    """Other services that follow the revocations hear of it; the user may read what was done."""
+    sid = claims_of(person.access_token)["sid"]
+    done(app, "users", "disable", person.username)
+    done(app, "users", "enable", person.username)
+    with app.app_context():
+        [blocked] = fetch_all(select(BlockedSession.__table__))
+    assert (str(blocked.session_id), blocked.reason) == (sid, "account_disabled")
+    person.log_in()
+    enabled, *disabled = person.get("/account/events").json["data"][1:4]
+    assert enabled["action"] == Action.ENABLED.value
+    assert {event["action"] for event in disabled} == {Action.SESSION_CLOSED.value, Action.DISABLED.value}
+    assert {event["user_agent"] for event in (enabled, *disabled)} == {"operator (flask command)"}
+
+
+def test_disabling_and_enabling_again_changes_nothing(app: Flask, person: Client) -> None:
+    assert "enabled already" in done(app, "users", "enable", person.username)
+    done(app, "users", "disable", person.username)
+    first = told(app, "users", "show", person.username)
+    assert "disabled already" in done(app, "users", "disable", person.username)
+    assert told(app, "users", "disable", person.username) == first
+    assert len(events(app, "--action", Action.DISABLED.value)) == 1
+
+
+def test_no_log_in_and_no_refresh_survives_a_disabling(make_app: MakeApp) -> None:
+    """At the same moment: whatever was handed out, nothing of it works afterwards."""
+    apps = [make_app() for _ in range(6)]
+    for _ in range(3):
+        person = Client(InProcess(apps[0])).join()
+        clients = [person.another_device() for _ in apps]
+        for app, client in zip(apps, clients, strict=True):
+            client.transport = InProcess(app)
+
+        def act(index: int, clients: list[Client] = clients, person: Client = person) -> None:
+            if index == 0:
+                done(apps[0], "users", "disable", person.username)
+            elif index % 2:
+                clients[index].log_in()
+            else:
+                clients[index]._keep_tokens(clients[index].refresh(person.refresh_token))
+
+        at_once(len(apps), act)
+        holders = [client for client in (person, *clients) if client.access_token]
+        assert all(is_dead(client) for client in holders)
+
+
+def test_deleting_is_the_erasure_that_the_owner_has(app: Flask, person: Client) -> None:
+    """The receipt is printed; the log goes on under its id."""
+    person.post("/profile", PROFILE)
+    person.post("/profile/payment_info", PAYMENT)
+    owner = Client(InProcess(app)).join()
+    by_owner = owner.delete("/account", body={"password": owner.password}).json["receipt"]
+    receipt = told(app, "users", "delete", person.username, "--yes")
+    assert receipt["erased"] == by_owner["erased"]
+    assert receipt.keys() == {"receipt", "erased_at", "erased", "backups_unreadable_after"}
+    assert datetime.fromisoformat(receipt["backups_unreadable_after"]) > datetime.fromisoformat(receipt["erased_at"])
+    assert is_dead(person)
+    assert person.log_in().code == "invalid_credentials"
+    with app.app_context():
+        assert fetch_all(select(User.__table__)) == fetch_all(select(SealedDataKey.__table__)) == []
+    log = events(app, "--subject", receipt["receipt"])
+    assert (log[0]["action"], log[0]["detail"], log[0]["user_agent"]) == ("account.deleted", {"by": "operator"}, None)
+    assert {event["ip"] for event in log} == {None}
+    assert not [event for event in events(app) if event["user_id"] == user_id(person)]
+
+
+def test_what_cannot_be_undone_is_asked_first(app: Flask, person: Client) -> None:
+    for command in (["users", "delete", person.username], ["sessions", "close", person.username]):
+        for line in ("n\n", "\n", ""):
+            result = run(app, *command, line=line)
+            assert (result.exit_code, result.stdout) == (1, "")
+        assert person.username in result.stderr
+        assert person.get("/account").status == 200
+    done(app, "sessions", "close", person.username, line="y\n")
+    assert is_dead(person)
+    done(app, "users", "delete", person.username, line="y\n")
+    assert person.log_in().status == 401
+
+
+def test_a_password_that_is_set_ends_every_session_and_obeys_the_rules(app: Flask, person: Client) -> None:
+    for password, words in (
+        ("short", "8 characters"),
+        (f"my {person.username} word", "username"),
+        ("", "8 characters"),
+    ):
+        result = run(app, "users", "set-password", person.username, "--password-stdin", line=f"{password}\n")
+        assert_refused(result, words)
+    assert person.get("/account").status == 200
+    done(app, "users", "set-password", person.username, "--password-stdin", line=f"{NEW}\n")
+    assert is_dead(person)
+    assert person.log_in().code == "invalid_credentials"
+    assert person.log_in(password=NEW).status == 200
+    [event] = events(app, "--action", Action.PASSWORD_SET.value)
+    assert event["user_id"] == user_id(person)
+
+
+def test_a_disabled_user_stays_disabled_with_a_new_password(app: Flask, person: Client) -> None:
+    done(app, "users", "disable", person.username)
+    done(app, "users", "set-password", person.username, "--password-stdin", line=f"{NEW}\n")
+    assert person.log_in(password=NEW).code == "account_disabled"
+
+
+def test_sessions_are_listed_and_closed(app: Flask, person: Client) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:147.0) Gecko/20100101 Firefox/147.0"
+    body = {"username": person.username, "password": person.password}
+    person.post("/token", body, headers={"User-Agent": agent}, auth=False)
+    stranger = Client(InProcess(app)).join()
+    rows = told(app, "sessions", "list", person.email)
+    assert [row["id"] for row in rows] == [row["id"] for row in person.get("/sessions").json["data"]]
+    assert (rows[0]["device"], rows[0]["ip"]) == ("Firefox on Linux", "127.0.0.1")
+    assert [line.split()[0] for line in done(app, "sessions", "list", person.email).splitlines()] == [
+        row["id"] for row in rows
+    ]
+    assert done(app, "sessions", "close", person.username, "--yes") == "Closed 2 sessions.\n"
+    assert is_dead(person)
+    assert told(app, "sessions", "list", person.username) == []
+    assert stranger.get("/account").status == 200
+    assert done(app, "sessions", "close", "--all", "--yes") == "Closed 1 sessions.\n"
+    assert is_dead(stranger)
+
+
+def test_whose_sessions_has_to_be_said(app: Flask, person: Client) -> None:
+    for arguments in ([], [person.username, "--all"]):
+        assert_refused(run(app, "sessions", "close", "--yes", *arguments), "--all", exit_code=2)
+    assert person.get("/account").status == 200
+
+
+def test_the_log_is_listed_newest_first_and_by_user_and_kind(app: Flask, person: Client) -> None:
+    stranger = Client(InProcess(app)).join()
+    person.log_in(password="wrong horse")
+    log = events(app)
+    assert [row["action"] for row in log[:2]] == [Action.LOGIN_REFUSED.value, Action.LOGGED_IN.value]
+    assert [row["id"] for row in log] == sorted((row["id"] for row in log), reverse=True)
+    assert {row["user_id"] for row in events(app, "--user", stranger.email)} == {user_id(stranger)}
+    assert events(app, "--subject", user_id(person)) == events(app, "--user", person.username)
+    [refused] = events(app, "--action", Action.LOGIN_REFUSED.value, "--user", person.username)
+    assert (refused["outcome"], refused["ip"]) == ("refused", "127.0.0.1")
+    assert refused["request_id"]
+    assert "auth.login.refused" in done(app, "audit", "list", "--limit", "1")
+    assert_refused(run(app, "audit", "list", "--action", "made.up"), "made.up", exit_code=2)
+    assert_refused(run(app, "audit", "list", "--user", "a", "--subject", str(uuid4())), "not both", exit_code=2)
+
+
+def many(app: Flask, count: int) -> list[str]:
+    """So many users, by their rows alone; their ids, in order."""
+    ids = [new_id() for _ in range(count)]
+    now = clock.now()
+    same = {"password_hash": "x", "password_scheme": "x"} | dict.fromkeys(
+        ("password_changed_at", "created_at", "updated_at"), now
+    )
+    rows = [
+        {"id": id_, "username": f"u{n}", "username_key": f"u{n}", "email": f"u{n}@x.test", "email_key": f"u{n}", **same}
+        for n, id_ in enumerate(ids)
+    ]
+    with app.app_context(), transaction() as session:
+        session.execute(insert(User.__table__), rows)
+    return [str(id_) for id_ in sorted(ids)]
+
+
+def test_a_long_list_comes_in_pages_or_as_a_stream(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "STEP", 7)
+    ids = many(app, 50)
+    result = run(app, "users", "list", "--limit", "20", "--json")
+    assert [row["id"] for row in json.loads(result.stdout)] == ids[:20]
+    assert f"--after {ids[19]}" in result.stderr
+    result = run(app, "users", "list", "--limit", "30", "--after", ids[19], "--json")
+    assert [row["id"] for row in json.loads(result.stdout)] == ids[20:]
+    assert result.stderr == ""
+    assert [row["id"] for row in told(app, "users", "list", "--all")] == ids
+    lines = done(app, "users", "list", "--all").splitlines()
+    assert [UUID(line.split()[0]) for line in lines] == [UUID(id_) for id_ in ids]
+    assert told(app, "users", "list", "--after", ids[-1]) == []
+    assert told(app, "users", "list", "--disabled") == []
+
+
+def test_the_help_says_what_there_is(app: Flask) -> None:
+    text = done(app, "--help")
+    for group in ("users", "sessions", "audit", "keys", "vault", "clients", "prune", "seed"):
+        [line] = [line for line in text.splitlines() if line.split()[:1] == [group]]
+        assert len(line.split()) > 3, line
+    for command in ("create", "list", "show", "disable", "enable", "delete", "set-password"):
+        [line] = [line for line in done(app, "users", "--help").splitlines() if line.split()[:1] == [command]]
+        assert len(line.split()) > 3, line
+        assert "--json" in done(app, "users", command, "--help")
+    assert "0 done, 1 refused or not found, 2 wrong usage" in " ".join(done(app, "users", "--help").split())
