@@ -11,11 +11,10 @@ from typing import Any
 import jwt
 import pytest
 from flask import Flask
-from sqlalchemy import NullPool, create_engine, func, select, text, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import NullPool, create_engine, text, update
 
 from tests.conftest import running_app
-from tests.support.commands import environment, run_flask, start_flask
+from tests.support.commands import environment, run_flask
 from tests.support.databases import MASTER_KEYS, POSTGRESQL, PUBLIC_URL, Databases
 from tests.support.people import PAYMENT, PROFILE, Answer, Client, InProcess, OverSocket
 from tests.support.server import serving
@@ -24,17 +23,13 @@ from user_service.database import fetch_all
 from user_service.keys import rotation
 from user_service.keys.models import SealedDataKey, SealedSigningKey
 from user_service.keys.ring import RELOAD_SECONDS
-from user_service.keys.service import open_data_key
 from user_service.payment.models import PaymentInfo
 from user_service.profile.models import Profile
-from user_service.seed.people import person as seeded_person
-from user_service.seed.service import DEVELOPMENT_PASSWORD, seed_users
 
 MakeApp = Callable[..., Flask]
 NEW_KEY = {"test-2": bytes(range(100, 132))}
 BOTH = {**NEW_KEY, **MASTER_KEYS}
 SEALED_VALUES = (Profile.__table__, PaymentInfo.__table__)
-MANY = 4_000
 
 
 def entries(keys: dict[str, bytes]) -> str:
@@ -133,53 +128,6 @@ def held_row(url: str, table: str) -> Iterator[None]:
     with create_engine(url, poolclass=NullPool).begin() as connection:
         connection.execute(text(f"SELECT * FROM {table} FOR UPDATE"))
         yield
-
-
-def left_under_the_old_key(connection: Connection) -> int:
-    table = SealedDataKey.__table__
-    count = connection.scalar(select(func.count()).select_from(table).where(table.c.master_key_id != "test-2"))
-    connection.rollback()
-    return int(count or 0)
-
-
-def kill_in_the_middle(url: str, before: int) -> int:
-    """Start the command, kill it once it has done something; returns how many keys are left."""
-    process = start_flask("vault", "rotate-master", database_url=url, env=environment(url, MASTER_KEYS=entries(BOTH)))
-    with create_engine(url, poolclass=NullPool).connect() as connection:
-        left = before
-        while left == before and process.poll() is None:
-            left = left_under_the_old_key(connection)
-        process.kill()
-        process.communicate()
-        left = left_under_the_old_key(connection)
-    assert 0 < left < before, "it was to be killed in the middle"
-    return left
-
-
-@pytest.mark.slow
-def test_killed_twice_in_the_middle_and_run_again_it_finishes(make_app: MakeApp, database_url: str) -> None:
-    """SECURITY 123, RELIABILITY 38: SIGKILL, thousands of users; everything is readable at every moment."""
-    app, both = make_app(), make_app(master_keys=BOTH)
-    with app.app_context():
-        seed_users(count=MANY, password=DEVELOPMENT_PASSWORD, advance=lambda count: None)
-    before, left = values(app), MANY
-    for _ in range(2):
-        left = kill_in_the_middle(database_url, left)
-        assert {log_in_as(both, number) for number in (1, MANY // 2, MANY)} == {200}
-    assert "Nothing is left under an old master key." in operate(database_url, "vault", "rotate-master")
-    alone = make_app(master_keys=NEW_KEY)
-    with alone.app_context():
-        keys = fetch_all(SealedDataKey.__table__.select())
-        assert len({open_data_key(*row[:4]).key_id for row in keys}) == MANY
-    assert values(alone) == before
-    assert {log_in_as(alone, number) for number in (1, MANY // 2, MANY)} == {200}
-
-
-def log_in_as(app: Flask, number: int) -> int:
-    """The status of the profile of a seeded person, who logs in for it."""
-    client = Client(InProcess(app))
-    assert client.log_in(seeded_person(number).username, DEVELOPMENT_PASSWORD).status == 200
-    return client.get("/profile/me").status
 
 
 class Customer(threading.Thread):

@@ -6,17 +6,31 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import LargeBinary, select, update
+from sqlalchemy.exc import StatementError
 
-from tests.support.crowd import claims_of
-from tests.support.people import PAYMENT, PROFILE, Client
+from tests.support.crowd import bearer, claims_of
+from tests.support.databases import PUBLIC_URL
+from tests.support.people import PAYMENT, PROFILE, Client, InProcess
+from tests.test_logs import logging_app
 from user_service.database import Sealed, fetch_all, transaction
+from user_service.extensions import metadata
+from user_service.keys.models import SealedDataKey
 from user_service.payment.models import PaymentInfo
 from user_service.profile.models import Profile
 from user_service.security.vault import Envelope
+from user_service.web.catalogue import CATALOGUE
 
 PATH = "/profile/payment_info"
 TOKEN = PAYMENT["payment_token"]
+NOTHING_BUT_THE_ID = {
+    "type": f"{PUBLIC_URL}/errors/internal_error",
+    "title": CATALOGUE["internal_error"].title,
+    "status": 500,
+    "detail": "Something failed on our side. Report the request_id if it stays.",
+    "code": "internal_error",
+    "errors": [],
+}
 
 
 def rows(app: Flask, model: Any = PaymentInfo) -> list[Any]:
@@ -76,6 +90,46 @@ def test_sealed_values_that_change_places_do_not_open(person: Client, app: Flask
     assert person.get("/profile/me").json["phone"] == PROFILE["phone"]
 
 
-def test_a_sealed_column_refuses_plaintext() -> None:
-    with pytest.raises(TypeError, match="never plaintext"):
-        Sealed().process_bind_param(TOKEN.encode(), None)
+@pytest.mark.parametrize("tampering", ["a value of another column", "the data key of somebody else"])
+def test_what_does_not_open_is_an_event_in_the_log_and_an_answer_without_a_word(
+    make_app: Callable[..., Flask], tampering: str
+) -> None:
+    """SECURITY 125: the operator is told what it was, the client nothing but where to ask."""
+    app, log = logging_app(make_app)
+    person = Client(InProcess(app)).join()
+    person.post("/profile", PROFILE)
+    person.post(PATH, PAYMENT)
+    if tampering == "the data key of somebody else":
+        stranger = Client(InProcess(app)).join()
+        keys = {str(row.user_id): row.wrapped_key for row in rows(app, SealedDataKey)}
+        theirs = keys[claims_of(stranger.access_token)["sub"]]
+        overwrite(app, SealedDataKey, SealedDataKey.wrapped_key == keys[user_id(person)], wrapped_key=theirs)
+    else:
+        [row] = rows(app, Profile)
+        overwrite(app, Profile, sealed_phone=row.sealed_shipping_address)
+    answer = person.get("/profile/me", headers={"X-Request-ID": "ask-me-for-this"} | bearer(person.access_token))
+    assert (answer.status, answer.json) == (500, {**NOTHING_BUT_THE_ID, "request_id": "ask-me-for-this"})
+    [told] = log.events("vault.integrity")
+    assert (told["level"], told["request_id"]) == ("error", "ask-me-for-this")
+    assert not [value for value in (PROFILE["phone"], PAYMENT["payment_token"]) if value in log.text]
+
+
+def user_id(person: Client) -> str:
+    return str(claims_of(person.access_token)["sub"])
+
+
+def test_every_column_that_holds_something_sealed_refuses_plaintext(person: Client, app: Flask) -> None:
+    """By its type, whoever writes to it; and there is no other column of bytes but a digest."""
+    sealed = [column for table in metadata.tables.values() for column in table.columns if is_sealed(column.name)]
+    assert {column.name for column in sealed} >= {"sealed_phone", "sealed_payment_token", "wrapped_key"}
+    assert [column for column in sealed if not isinstance(column.type, Sealed)] == []
+    for column in sealed:
+        for plaintext in (TOKEN, TOKEN.encode()):
+            with app.app_context(), pytest.raises(StatementError, match="never plaintext"), transaction() as session:
+                session.execute(update(column.table).values({column.name: plaintext}))
+    others = [c for t in metadata.tables.values() for c in t.columns if isinstance(c.type, LargeBinary)]
+    assert [column.name for column in others if "digest" not in column.name] == []
+
+
+def is_sealed(name: str) -> bool:
+    return name.startswith(("sealed_", "wrapped_"))
