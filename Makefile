@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 SEED_USERS ?= 100
+BENCH ?= --json bench.json
+FIGURES ?= bench.json
 UV := $(shell command -v uv 2>/dev/null)
 DEVELOPMENT := APP_ENV=development
 
-.PHONY: help install run serve test test-slow check lint types drift audit format migration upgrade seed lock clean
+.PHONY: help install run serve test test-slow bench bench-plot check lint types drift audit format migration upgrade seed lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,12 @@ test: $(VENV)/.requirements-dev ## Run the tests
 
 test-slow: $(VENV)/.requirements-dev ## Run the proofs that take their time
 	$(BIN)/python -m pytest -m slow -n 0
+
+bench: $(VENV)/.requirements-dev ## Measure speed: figures in bench.json (bench/README.md)
+	$(BIN)/python -m bench $(BENCH)
+
+bench-plot: $(VENV)/.requirements-dev ## Draw what was measured, under bench/plots/
+	$(BIN)/python -m bench.plot $(FIGURES) bench/plots
 
 check: lint types drift ## Everything that needs no running service
 

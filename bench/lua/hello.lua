@@ -1,0 +1,2 @@
+-- The floor: what Flask and gunicorn cost when nothing is asked of them.
+dofile("common.lua")

@@ -1,0 +1,1 @@
+"""`GET /profile/me` as most people write it: the honest reference."""
