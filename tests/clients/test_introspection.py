@@ -18,6 +18,7 @@ from user_service import clock
 from user_service.auth.models import User
 from user_service.clients.service import Scope, create_client
 from user_service.database import transaction
+from user_service.doors import Rate
 from user_service.runtime import runtime
 
 FORM = "application/x-www-form-urlencoded"
@@ -194,3 +195,17 @@ def test_a_token_in_the_address_is_not_read(service: Client, person: Client) -> 
     answer = service.send("POST", f"/token/introspect?token={person.access_token}", {})
     assert answer.status == 422
     assert service.get(f"/token/introspect?token={person.access_token}").status == 405
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/token/introspect"), ("GET", "/revocations")])
+def test_both_doors_for_services_are_limited(make_app: Callable[..., Flask], method: str, path: str) -> None:
+    """By address, whatever the secret: who guesses one is stopped too."""
+    limits = dict.fromkeys(("introspect-address", "revocations-address"), Rate(3, 60))
+    service = service_of(make_app(ratelimit_enabled=True, limits=limits))
+    body = {"token": "made up"} if method == "POST" else None
+    assert [service.send(method, path, body).status for _ in range(2)] == [200, 200]
+    service.access_token = "usc_" + "x" * 43
+    assert service.send(method, path, body).status == 401
+    refused = service.send(method, path, body)
+    assert (refused.status, refused.code) == (429, "too_many_requests")
+    assert refused.headers["Retry-After"].isdigit()

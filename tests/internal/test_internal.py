@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from tests.support.crowd import bearer, trail
 from tests.support.people import PAYMENT, PROFILE, Answer, Client
+from user_service.audit.events import Action
 from user_service.clients.service import Scope, create_client
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -70,6 +72,18 @@ def test_every_read_is_in_the_users_own_log_with_client_and_reason(
     events = {event["action"]: event["detail"] for event in customer.get("/account/events").json["data"]}
     assert events["payment.token.read_by_client"] == {"client": "shop", "reason": "order 1"}
     assert events["profile.read_by_client"] == {"client": "shop", "reason": "parcel 2"}
+
+
+def test_a_read_is_on_the_record_with_the_id_of_its_request(
+    customer: Client, secret_of: Callable[..., str], database_url: str
+) -> None:
+    """So that the line in the log of the service that asked is found."""
+    headers = {**bearer(secret_of(*Scope)), "X-Reason": "order 1", "X-Request-ID": "checkout-4711"}
+    user_id = customer.get("/account").json["id"]
+    for what, action in (("", Action.PROFILE_READ_BY_CLIENT), ("/payment_token", Action.PAYMENT_TOKEN_READ_BY_CLIENT)):
+        assert customer.get(f"/internal/users/{user_id}{what}", headers=headers).status == 200
+        [row] = trail(database_url, user_id, action)
+        assert (row.request_id, row.ip) == ("checkout-4711", "127.0.0.1")
 
 
 @pytest.mark.parametrize("reason", [None, "x" * 201, "caf\u00e9"])
