@@ -76,6 +76,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         env.bool("FLASK_DEBUG", False, validate=Equal(False, error="it is for development alone; unset it"))
     port = env.int("PORT", 8000, validate=Range(1, 65_535))
     public_url = _url(env, "PUBLIC_URL", f"http://127.0.0.1:{port}" if is_local else None)
+    workers = env.int("WEB_CONCURRENCY", os.cpu_count() or 2, validate=Range(1, 512)) or 1
     issuer = env.str("JWT_ISSUER", public_url, validate=_not_empty)
     return {
         "app_env": app_env,
@@ -99,8 +100,8 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
-        "web_concurrency": env.int("WEB_CONCURRENCY", os.cpu_count() or 2, validate=Range(1, 512)),
-        "database_pool_size": env.int("DATABASE_POOL_SIZE", 8, validate=Range(1, 100)),
+        "web_concurrency": workers,
+        "database_pool_size": env.int("DATABASE_POOL_SIZE", max(2, min(8, 32 // workers)), validate=Range(1, 100)),
         "database_prepare": env.bool("DATABASE_PREPARE", True),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=Regexp("^(DEBUG|INFO|WARNING|ERROR)$")),
     }

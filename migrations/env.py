@@ -21,6 +21,7 @@ def _render_plain_types(kind, thing, _autogen_context):
 def _take_turn(connection: Connection) -> None:
     """However long another node's turn takes. Afterwards the waits of statements are bounded again."""
     if connection.dialect.name == "postgresql":
+        connection.connection.driver_connection.answer_seconds = None
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(text(f"SET LOCAL {name} = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})

@@ -16,7 +16,8 @@ from tests.conftest import running_app
 from tests.support.commands import empty_database, start_flask
 from tests.support.databases import POSTGRESQL, Databases
 from tests.support.people import PAYMENT, PROFILE, Client, InProcess
-from user_service.database import LOCK_MILLISECONDS, MIGRATIONS, is_migrated
+from user_service.connections import ANSWER_SECONDS
+from user_service.database import MIGRATIONS, is_migrated
 from user_service.extensions import db, metadata
 
 MIGRATION_LOCK = 0x757365725F6D6967  # as migrations/env.py takes it
@@ -237,7 +238,7 @@ def test_nodes_wait_for_the_one_whose_turn_it_is_however_long_it_takes(databases
             nodes = [running.enter_context(start_flask("db", "upgrade", database_url=url)) for _ in range(2)]
             wait_until(nodes, lambda: connection.execute(WAITING).fetchone() == (2,))
             with suppress(subprocess.TimeoutExpired):
-                nodes[0].wait(LOCK_MILLISECONDS / 1000 + 0.5)
+                nodes[0].wait(ANSWER_SECONDS + 0.5)
         outputs = [node.communicate(timeout=60)[0] for node in nodes]
         assert [node.returncode for node in nodes] == [0, 0], outputs
         with running_app(url) as app:
@@ -247,7 +248,7 @@ def test_nodes_wait_for_the_one_whose_turn_it_is_however_long_it_takes(databases
 
 def wait_until(nodes: list[subprocess.Popen[str]], condition: Callable[[], bool]) -> None:
     """Look again and again, but no longer than the nodes run."""
-    for _ in range(400):
+    for _ in range(1_000):
         if condition():
             return
         with suppress(subprocess.TimeoutExpired):

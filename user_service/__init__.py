@@ -47,7 +47,8 @@ class OrjsonProvider(JSONProvider):
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
-    from user_service.database import READER, engine_options
+    from user_service.connections import engine_options
+    from user_service.database import READER
     from user_service.web.body import MAX_BODY_BYTES
     from user_service.web.openapi import DESCRIPTION
 
@@ -77,13 +78,14 @@ def _runtime(settings: Settings) -> Any:
 
 
 def _bind_database(app: Flask) -> None:
-    from user_service.database import MIGRATIONS, READER, prepare_sqlite
+    from user_service import connections
+    from user_service.database import MIGRATIONS, READER
     from user_service.extensions import db, migrate
 
     db.init_app(app)
     migrate.init_app(app, directory=str(MIGRATIONS), compare_type=True)
     with app.app_context():
-        prepare_sqlite(db.engine, db.engines[READER])
+        connections.prepare(db.engine, db.engines[READER])
 
 
 def _register_blueprints(api: Any, settings: Settings) -> None:

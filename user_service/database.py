@@ -7,32 +7,37 @@ ROLLBACK around it. Writes go through `transaction()`.
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
+import structlog
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import DateTime, Engine, Executable, LargeBinary, Row, event
+from sqlalchemy import DateTime, Engine, Executable, LargeBinary, Row
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from user_service.errors import ServiceUnavailable
+from user_service.connections import SQLITE_BUSY_SECONDS, is_dead
+from user_service.errors import OutcomeUnknown, ServiceUnavailable
 from user_service.extensions import db, metadata
 from user_service.security.vault import Envelope
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 READER = "reader"
-SQLITE_BUSY_SECONDS = 5
-CONNECT_SECONDS = 3
-STATEMENT_MILLISECONDS = 5_000
-LOCK_MILLISECONDS = 3_000
+RETRIES = 3
+# SQLSTATE: serialization_failure, deadlock_detected. The transaction is rolled back, and may well succeed next time.
+LOST_AGAINST_ANOTHER = ("40001", "40P01")
+
+log = structlog.get_logger("database")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Base(DeclarativeBase):
@@ -96,14 +101,62 @@ def transaction() -> Iterator[Session]:
         return
     with _write_turn():
         session.info["is_open"] = True
+        afterwards: list[Callable[[], None]] = []
+        session.info["afterwards"] = afterwards
         try:
             yield session
-            session.commit()
+            _commit(session)
         except BaseException:
             session.rollback()
             raise
         finally:
             session.info["is_open"] = False
+    for action in afterwards:
+        action()
+
+
+def on_commit(action: Callable[[], None]) -> None:
+    """Do this once the open transaction is committed, and never where it is rolled back."""
+    db.session().info["afterwards"].append(action)
+
+
+def _commit(session: Session) -> None:
+    """Raises OutcomeUnknown where the connection is lost while the database commits."""
+    session.flush()
+    try:
+        session.commit()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        log.warning("database.outcome_unknown", error=type(error.orig).__name__)
+        raise OutcomeUnknown from error
+
+
+def retried(use_case: Callable[P, R]) -> Callable[P, R]:
+    """Run a use case anew whose transaction lost against another one's, or whose connection was dead before the commit.
+
+    What failed was rolled back, its audit rows and log lines with it. Inside an open transaction nothing is retried:
+    that is for the outermost. The third retry's error is the caller's.
+    """
+
+    @wraps(use_case)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> R:
+        reconnects, retries = 1, RETRIES
+        while True:
+            try:
+                return use_case(*args, **kwargs)
+            except DBAPIError as error:
+                if db.session().info.get("is_open"):
+                    raise
+                if is_dead(error) and reconnects:
+                    reconnects -= 1
+                elif getattr(error.orig, "sqlstate", None) in LOST_AGAINST_ANOTHER and retries:
+                    retries -= 1
+                else:
+                    raise
+                log.warning("database.retry", error=type(error.orig).__name__)
+
+    return tried
 
 
 @contextmanager
@@ -131,7 +184,7 @@ def fetch_all(statement: Executable, **parameters: Any) -> list[Row[Any]]:
     try:
         return _read(reader, statement, parameters)
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not is_dead(error):
             raise
         return _read(reader, statement, parameters)
 
@@ -152,52 +205,3 @@ def is_migrated() -> bool:
 def _superseded_revisions() -> frozenset[str]:
     directory = ScriptDirectory(str(MIGRATIONS))
     return frozenset(script.revision for script in directory.walk_revisions()) - set(directory.get_heads())
-
-
-def engine_options(url: str, *, pool_size: int, prepare: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the writing engine and of the reading one. Every wait is bounded."""
-    if url.startswith("sqlite"):
-        common: dict[str, Any] = {"connect_args": {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}}
-    else:
-        timeouts = (
-            f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout={LOCK_MILLISECONDS}"
-            " -c idle_in_transaction_session_timeout=10000"
-        )
-        connect_args: dict[str, Any] = {
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "user-service",
-            "prepare_threshold": 5 if prepare else None,
-        }
-        if prepare:  # a transaction-pooling PgBouncer refuses start-up options
-            connect_args["options"] = timeouts
-        common = {
-            "connect_args": connect_args,
-            "pool_size": pool_size,
-            "max_overflow": 0,
-            "pool_timeout": 5,
-            "pool_recycle": 1800,
-            "pool_use_lifo": True,
-        }
-    reading = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
-    return common, {**common, **reading}
-
-
-def prepare_sqlite(writer: Engine, reader: Engine) -> None:
-    """Make SQLite durable, and its writers queue: they take the write lock when they begin."""
-    if writer.dialect.name != "sqlite":
-        return
-    for engine in (writer, reader):
-        event.listen(engine, "connect", _set_pragmas)
-    event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-
-
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself
-    for pragma in (
-        "journal_mode=WAL",
-        f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-        "synchronous=FULL",
-    ):
-        connection.execute(f"PRAGMA {pragma}")

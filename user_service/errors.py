@@ -160,3 +160,9 @@ class InvalidCursor(DomainError):
 class ServiceUnavailable(DomainError):
     code = "service_unavailable"
     detail = "A part that this request needs is not available. Nothing was changed; try again shortly."
+
+
+class OutcomeUnknown(ServiceUnavailable):
+    """The connection broke while the database committed: done or not, nobody here can tell."""
+
+    detail = "The database went away in the middle, so this was done or was not. Read before you try again."

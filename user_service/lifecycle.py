@@ -15,7 +15,7 @@ from user_service.audit.service import list_events, pseudonymize, record, record
 from user_service.auth.models import CloseReason, User
 from user_service.auth.password_service import lock_proven_user, prove_password
 from user_service.auth.sessions import close_all_sessions, list_sessions
-from user_service.database import transaction
+from user_service.database import retried, transaction
 from user_service.errors import PaymentInfoNotFound, UserNotFound
 from user_service.keys.service import destroy_data_key
 from user_service.payment import service as payment
@@ -59,6 +59,7 @@ class Customer:
     profile: profile.ProfileView | None
 
 
+@retried
 def delete_profile(*, principal: Principal, check: profile.Check) -> None:
     """Delete the profile and the payment information with it, or neither.
 
@@ -69,6 +70,7 @@ def delete_profile(*, principal: Principal, check: profile.Check) -> None:
         payment.discard_payment_info(principal=principal)
 
 
+@retried
 def export_account(*, principal: Principal, password: str) -> Export:
     """Everything that is held about the caller. Raises WrongPassword, TokenRevoked."""
     user = prove_password(principal=principal, password=password)
@@ -85,6 +87,7 @@ def export_account(*, principal: Principal, password: str) -> Export:
     )
 
 
+@retried
 def delete_account(*, principal: Principal, password: str) -> Receipt:
     """Erase the caller for good: the data key first, so that what is sealed stays sealed, then the rest.
 
@@ -96,6 +99,7 @@ def delete_account(*, principal: Principal, password: str) -> Receipt:
         return _erase(session, user.id)
 
 
+@retried
 def erase_user(user_id: UUID) -> Receipt:
     """The same for an operator, who knows no password. Raises UserNotFound."""
     with transaction() as session:
@@ -123,6 +127,7 @@ def read_customer(user_id: UUID) -> Customer:
     return Customer(row, profile.view_or_none(row))
 
 
+@retried
 def read_customer_for_client(*, user_id: UUID, client: str, reason: str | None) -> Customer:
     """The same for a service client, on the record. Raises UserNotFound."""
     customer = read_customer(user_id)
@@ -131,6 +136,7 @@ def read_customer_for_client(*, user_id: UUID, client: str, reason: str | None) 
     return customer
 
 
+@retried
 def reveal_payment_token_to_client(*, user_id: UUID, client: str, reason: str) -> payment.PaymentToken:
     """The payment token for the checkout; nobody gets it off the record.
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from user_service import clock
 from user_service.audit.models import AuditEvent
 from user_service.auth.models import BlockedSession, LoginSession
-from user_service.database import Base, transaction
+from user_service.database import Base, retried, transaction
 from user_service.keys.models import SealedSigningKey
 
 BATCH = 1_000
@@ -54,6 +54,7 @@ def _prune(rule: _Rule) -> int:
     return total
 
 
+@retried
 def _prune_batch(rule: _Rule) -> int:
     with transaction() as session:
         due = session.scalars(

@@ -1,7 +1,8 @@
-"""Writes the audit trail: a row in the caller's transaction, and the same event in the log."""
+"""Writes the audit trail: a row in the caller's transaction and, once that is committed, a line in the log."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from sqlalchemy import Row, select, update
 from user_service import clock
 from user_service.audit.events import Action, Outcome
 from user_service.audit.models import AuditEvent
-from user_service.database import fetch_all
+from user_service.database import fetch_all, on_commit
 from user_service.extensions import db
 
 log = structlog.get_logger("audit")
@@ -101,7 +102,8 @@ def _record(
             detail=detail,
         )
     )
-    log.info(
+    line = partial(
+        log.info,
         action.value,
         outcome=outcome.value,
         user_id=str(user_id) if user_id else None,
@@ -109,3 +111,4 @@ def _record(
         ip=came_from.ip,
         **detail,
     )
+    on_commit(line)

@@ -14,7 +14,7 @@ from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import CloseReason, User
 from user_service.auth.service import check_new_password
 from user_service.auth.sessions import close_all_sessions
-from user_service.database import fetch_all, transaction
+from user_service.database import fetch_all, retried, transaction
 from user_service.errors import UserNotFound
 from user_service.runtime import runtime
 
@@ -50,6 +50,7 @@ def get_user_by_name(name: str) -> Row[Any]:
     raise UserNotFound(detail="Two users answer to this. Name one by e-mail address." if users else NOBODY)
 
 
+@retried
 def disable_user(user_id: UUID) -> bool:
     """Refuse the user from now on and end every session, on every node; false when it was disabled already.
 
@@ -65,6 +66,7 @@ def disable_user(user_id: UUID) -> bool:
         return True
 
 
+@retried
 def enable_user(user_id: UUID) -> bool:
     """Let the user log in again; what was ended stays ended. False when it was enabled already.
 
@@ -79,6 +81,7 @@ def enable_user(user_id: UUID) -> bool:
         return True
 
 
+@retried
 def set_password(user_id: UUID, new_password: str) -> None:
     """Replace the password, by the rules of registration, and end every session.
 

@@ -12,12 +12,13 @@ from user_service.auth.grants import Grant
 from user_service.auth.models import CloseReason, User
 from user_service.auth.service import check_new_password, get_user
 from user_service.auth.sessions import close_all_sessions, open_session
-from user_service.database import transaction
+from user_service.database import retried, transaction
 from user_service.errors import WrongPassword
 from user_service.principal import Principal
 from user_service.runtime import runtime
 
 
+@retried
 def change_password(*, principal: Principal, current_password: str, new_password: str) -> Grant:
     """Set the new password, end every session and open a new one, all or nothing.
 
@@ -57,6 +58,7 @@ def lock_proven_user(session: Session, user: Row[Any]) -> User:
     return locked
 
 
+@retried
 def _refuse(principal: Principal) -> WrongPassword:
     with transaction():
         record(

@@ -17,7 +17,7 @@ from user_service.audit.service import record
 from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
 from user_service.auth.models import CloseReason, LoginSession, User
 from user_service.auth.sessions import close
-from user_service.database import UtcDateTime, transaction
+from user_service.database import UtcDateTime, retried, transaction
 from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
 from user_service.runtime import runtime
 
@@ -31,6 +31,7 @@ class RefreshClaims:
     generation: int
 
 
+@retried
 def rotate(claims: RefreshClaims) -> Grant:
     """Exchange a refresh token for its successor.
 
@@ -44,6 +45,7 @@ def rotate(claims: RefreshClaims) -> Grant:
     return grant_of(verdict, is_fresh=False)
 
 
+@retried
 def renew(claims: RefreshClaims) -> Grant:
     """A new access token for a refresh token that stays valid (REFRESH_TOKEN_ROTATION=false).
 

@@ -13,7 +13,7 @@ from user_service.auth import sessions
 from user_service.auth.grants import Grant
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import User
-from user_service.database import fetch_all, fetch_one, new_id, transaction
+from user_service.database import fetch_all, fetch_one, new_id, retried, transaction
 from user_service.errors import (
     AccountDisabled,
     DomainError,
@@ -29,6 +29,7 @@ from user_service.runtime import runtime
 from user_service.security.password_policy import problems_of
 
 
+@retried
 def register_user(*, username: str, email: str, password: str) -> User:
     """Create a user with a data key of their own.
 
@@ -122,6 +123,7 @@ def _find_by_login(login: str) -> Row[Any] | None:
     )
 
 
+@retried
 def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
     """Open the session, unless the password or the account changed while the password was being checked."""
     with transaction() as session:
@@ -135,6 +137,7 @@ def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
         return grant
 
 
+@retried
 def _refuse(user: Row[Any] | None, refusal: DomainError) -> DomainError:
     """Leave a trace of the refusal. What was typed is not written down: it may be a password."""
     with transaction():

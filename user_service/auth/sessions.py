@@ -13,7 +13,7 @@ from user_service.audit.events import Action
 from user_service.audit.service import origin, record
 from user_service.auth.grants import Grant, grant_of, refresh_expiry, whole_second
 from user_service.auth.models import BlockedSession, CloseReason, LoginSession, User
-from user_service.database import fetch_all, new_id, transaction
+from user_service.database import fetch_all, new_id, retried, transaction
 from user_service.errors import SessionNotFound
 from user_service.runtime import runtime
 
@@ -22,6 +22,7 @@ BLOCKLIST_MARGIN = timedelta(minutes=10)
 BATCH = 1_000
 
 
+@retried
 def open_session(user_id: UUID) -> Grant:
     """Add a session to the open transaction, which holds the lock of the user's row.
 
@@ -64,6 +65,7 @@ def _end_the_oldest(session: Session, user_id: UUID) -> None:
             record(Action.SESSION_CLOSED, user_id=user_id, session_id=session_id, reason=reason)
 
 
+@retried
 def confirm(session_id: UUID, generation: int) -> None:
     """Note the first use of an access token of the current generation: its predecessor's replay ends here."""
     now = clock.now()
@@ -79,6 +81,7 @@ def confirm(session_id: UUID, generation: int) -> None:
         )
 
 
+@retried
 def close_session(*, user_id: UUID, session_id: UUID, reason: CloseReason) -> bool:
     """End one session of this user; false when there is no such session any more."""
     with transaction() as session:
@@ -95,6 +98,7 @@ def close_own_session(*, user_id: UUID, session_id: UUID) -> None:
         raise SessionNotFound
 
 
+@retried
 def close_all_sessions(*, user_id: UUID, reason: CloseReason) -> int:
     """End every session of this user; returns how many.
 
@@ -144,6 +148,7 @@ def block(session: Session, session_ids: Sequence[UUID], reason: CloseReason) ->
     )
 
 
+@retried
 def close_every_session() -> int:
     """End the sessions of all users, in batches; returns how many. One event in the log stands for all of them."""
     total = 0

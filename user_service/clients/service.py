@@ -15,7 +15,7 @@ from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
 from user_service.clients.models import ServiceClient
-from user_service.database import fetch_all, fetch_one, transaction
+from user_service.database import fetch_all, fetch_one, retried, transaction
 from user_service.errors import ClientNameTaken, ClientNotFound
 from user_service.runtime import runtime
 from user_service.security.digests import keyed_digest
@@ -43,6 +43,7 @@ _CLIENTS = ServiceClient.__table__
 _BY_DIGEST = select(_CLIENTS).where(_CLIENTS.c.secret_digest == bindparam("digest"))
 
 
+@retried
 def create_client(*, name: str, scopes: Sequence[Scope], expires_at: datetime | None) -> str:
     """Returns the secret, which cannot be shown again. Raises ClientNameTaken."""
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
@@ -67,6 +68,7 @@ def list_clients() -> list[Row[Any]]:
     return fetch_all(select(_CLIENTS).order_by(_CLIENTS.c.name))
 
 
+@retried
 def revoke_client(*, name: str) -> None:
     """From the next request on, on every node. Raises ClientNotFound."""
     with transaction() as session:

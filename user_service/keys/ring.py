@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from user_service import clock, database_clock
-from user_service.database import fetch_all, transaction
+from user_service.database import fetch_all, retried, transaction
 from user_service.extensions import db
 from user_service.keys.models import SealedSigningKey, ServiceSecret
 from user_service.security import signing
@@ -167,6 +167,7 @@ class KeyRing:
             for row in rows
         ]
 
+    @retried
     def _generate_missing(self) -> None:
         """Make what a new database lacks. Nodes that start together wait here for the first one."""
         with transaction() as session:

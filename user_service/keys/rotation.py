@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select, update
 from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
-from user_service.database import Base, fetch_all, fetch_one, transaction
+from user_service.database import Base, fetch_all, fetch_one, retried, transaction
 from user_service.errors import KeyNotFound, LastKey
 from user_service.keys.models import SealedDataKey, SealedSigningKey, ServiceSecret
 from user_service.keys.ring import RELOAD_SECONDS, add_signing_key
@@ -30,6 +30,7 @@ def list_signing_keys() -> list[Row[Any]]:
     return fetch_all(select(*columns).order_by(table.c.activates_at.desc()))
 
 
+@retried
 def rotate_signing_key(*, at_once: bool = False) -> tuple[str, datetime]:
     """Publish a new key, which signs once every cache has seen it; returns its id and when that is.
 
@@ -50,6 +51,7 @@ def rotate_signing_key(*, at_once: bool = False) -> tuple[str, datetime]:
         return key.kid, activates_at
 
 
+@retried
 def retire_signing_key(*, kid: str) -> None:
     """Refuse every token of this key from now on: it is compromised. Nodes follow within half a minute.
 
@@ -92,6 +94,7 @@ _TABLES = (
 )
 
 
+@retried
 def rewrap(report: Callable[[int], None]) -> int:
     """Seal every key anew under the current master key, in small transactions; returns how many.
 
@@ -125,6 +128,7 @@ def find_missing_master_key() -> str | None:
     return None
 
 
+@retried
 def _rewrap_table(table: _Wrapped) -> Iterator[int]:
     while True:
         with transaction() as session:

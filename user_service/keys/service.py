@@ -5,13 +5,14 @@ from uuid import UUID
 from sqlalchemy import delete, select
 
 from user_service import clock
-from user_service.database import new_id, transaction
+from user_service.database import new_id, retried, transaction
 from user_service.errors import TokenRevoked
 from user_service.keys.models import SealedDataKey
 from user_service.runtime import runtime
 from user_service.security.vault import DataKey, IntegrityFailure
 
 
+@retried
 def create_data_key(user_id: UUID) -> DataKey:
     """Add the user's data key to the open transaction."""
     key_id = new_id()
@@ -29,6 +30,7 @@ def create_data_key(user_id: UUID) -> DataKey:
     return data_key
 
 
+@retried
 def find_data_key(user_id: UUID) -> DataKey | None:
     """The user's data key, read in the open transaction; None once it has been destroyed."""
     with transaction() as session:
@@ -46,6 +48,7 @@ def get_data_key(user_id: UUID) -> DataKey:
     return data_key
 
 
+@retried
 def destroy_data_key(user_id: UUID) -> None:
     """Delete the user's data key in the open transaction: what it sealed cannot be opened again, here or anywhere."""
     with transaction() as session:

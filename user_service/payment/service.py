@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
-from user_service.database import fetch_one, transaction
+from user_service.database import fetch_one, retried, transaction
 from user_service.errors import PaymentInfoExists, PaymentInfoNotFound
 from user_service.keys.models import SealedDataKey
 from user_service.keys.service import get_data_key, open_data_key
@@ -76,6 +76,7 @@ _WITH_DATA_KEY = (
 )
 
 
+@retried
 def store_payment_info(*, principal: Principal, payment_token: str, **description: Any) -> PaymentInfoView:
     """Raises PaymentInfoExists."""
     now = clock.now()
@@ -92,6 +93,7 @@ def store_payment_info(*, principal: Principal, payment_token: str, **descriptio
         return _view(info, data_key)
 
 
+@retried
 def replace_payment_info(
     *, principal: Principal, check: Check, payment_token: str, **description: Any
 ) -> PaymentInfoView:
@@ -143,6 +145,7 @@ def status_of(exp_month: int | None, exp_year: int | None, now: datetime) -> Car
     return CardStatus.EXPIRING if now >= ends_at - EXPIRING_WITHIN else CardStatus.ACTIVE
 
 
+@retried
 def delete_payment_info(*, principal: Principal, check: Check) -> None:
     """Raises PaymentInfoNotFound, and what `check` raises."""
     with transaction() as session:
@@ -150,6 +153,7 @@ def delete_payment_info(*, principal: Principal, check: Check) -> None:
         discard_payment_info(principal=principal)
 
 
+@retried
 def discard_payment_info(*, principal: Principal) -> None:
     """Delete it where there is any, in the open transaction."""
     with transaction() as session:

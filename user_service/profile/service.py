@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
-from user_service.database import transaction
+from user_service.database import retried, transaction
 from user_service.errors import ProfileExists, ProfileNotFound
 from user_service.keys.service import get_data_key, open_data_key
 from user_service.principal import Principal
@@ -55,6 +55,7 @@ class Owner(Protocol):
 Check = Callable[[ProfileView], None]
 
 
+@retried
 def create_profile(*, principal: Principal, name: str, phone: str, shipping_address: Address) -> ProfileView:
     """Raises ProfileExists."""
     now = clock.now()
@@ -72,6 +73,7 @@ def create_profile(*, principal: Principal, name: str, phone: str, shipping_addr
         return _view(principal, profile, data_key)
 
 
+@retried
 def update_profile(*, principal: Principal, changes: dict[str, Any], check: Check) -> ProfileView:
     """Change what is in `changes`. `check` sees the present state under the lock and may refuse.
 
@@ -97,6 +99,7 @@ def update_profile(*, principal: Principal, changes: dict[str, Any], check: Chec
         return _view(principal, profile, data_key)
 
 
+@retried
 def delete_profile(*, principal: Principal, check: Check) -> None:
     """Delete the profile; what depends on it is the caller's to delete in the same transaction.
 

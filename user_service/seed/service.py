@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import User
-from user_service.database import fetch_all, is_migrated, new_id, transaction
+from user_service.database import fetch_all, is_migrated, new_id, retried, transaction
 from user_service.keys.models import SealedDataKey
 from user_service.payment.models import PaymentInfo
 from user_service.profile.formats import phone_e164
@@ -100,6 +100,7 @@ def _without_existing(people: Sequence[Person]) -> list[Person]:
     return [one for one, key in zip(people, keys, strict=True) if key not in existing]
 
 
+@retried
 def _insert(accounts: Sequence[Account]) -> list[str]:
     """Returns the usernames. What was taken between the look and the insert, the constraints skip."""
     if not accounts:

@@ -36,7 +36,7 @@ _HTTP_CODES = {
     503: "service_unavailable",
 }
 # A database that is not (or not yet) as this release needs it, by SQLSTATE class or code (PostgreSQL, Appendix A).
-_UNAVAILABLE_SQLSTATES = ("08", "25006", "40", "42P01", "42703", "53", "55P03", "57", "58")
+_UNAVAILABLE_SQLSTATES = ("08", "25006", "25P03", "40", "42501", "42703", "42P01", "53", "55P03", "57", "58")
 
 log = structlog.get_logger("problems")
 
