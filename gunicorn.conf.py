@@ -1,6 +1,10 @@
 """Serving defaults. gunicorn reads this file by itself; the settings come from the environment (config.py)."""
 
+import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 from config import ConfigurationError, load
 from user_service import logs
@@ -14,6 +18,12 @@ except ConfigurationError as _error:
 # else SIGHUP would mix two releases.
 for _name in [name for name in sys.modules if name.partition(".")[0] in ("config", "user_service")]:
     del sys.modules[_name]
+
+# All workers count into one directory, which lives as long as this master.
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = f"user-service-metrics-{os.getpid()}-"
+if not Path(os.environ.get(_METRICS, "")).name.startswith(_PREFIX):
+    os.environ[_METRICS] = tempfile.mkdtemp(prefix=_PREFIX)
 
 wsgi_app = "wsgi:app"
 bind = f"{_settings.bind}:{_settings.port}"
@@ -48,8 +58,10 @@ def when_ready(_server):
 
 def post_worker_init(worker):
     from user_service.startup import check_in_background
+    from user_service.web.telemetry import sample_for_ever
     from wsgi import app
 
+    sample_for_ever(app)
     check_in_background(app, turn=(worker.age - 1) % workers)
 
 
@@ -60,3 +72,13 @@ def worker_exit(_server, _worker):
     with app.app_context():
         for engine in db.engines.values():
             engine.dispose()
+
+
+def child_exit(_server, worker):
+    from user_service import metrics
+
+    metrics.bury(worker.pid)
+
+
+def on_exit(_server):
+    shutil.rmtree(os.environ[_METRICS], ignore_errors=True)

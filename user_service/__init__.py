@@ -17,7 +17,7 @@ def create_app(settings: Settings) -> Flask:
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
     from user_service.auth import tokens
-    from user_service.web import docs, hooks, problems
+    from user_service.web import docs, hooks, problems, telemetry
     from user_service.web.openapi import Api
 
     app = Flask("user_service", static_folder=None)
@@ -32,6 +32,7 @@ def create_app(settings: Settings) -> Flask:
     api = Api(app)
     _register_blueprints(api, settings)
     docs.init_app(app, api)
+    app.register_blueprint(telemetry.blp)
     _register_commands(app)
     return app
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row, select, update
 
-from user_service import clock
+from user_service import clock, metrics
 from user_service.audit.events import Action, Outcome
 from user_service.audit.models import AuditEvent
 from user_service.database import fetch_all, on_commit
@@ -102,13 +102,18 @@ def _record(
             detail=detail,
         )
     )
-    line = partial(
-        log.info,
-        action.value,
-        outcome=outcome.value,
-        user_id=str(user_id) if user_id else None,
-        session_id=str(session_id) if session_id else None,
-        ip=came_from.ip,
+    line = {
+        "outcome": outcome.value,
+        "user_id": str(user_id) if user_id else None,
+        "session_id": str(session_id) if session_id else None,
+        "ip": came_from.ip,
         **detail,
-    )
-    on_commit(line)
+    }
+    on_commit(partial(_tell, action, line))
+
+
+def _tell(action: Action, line: dict[str, Any]) -> None:
+    metrics.count_event(action.value, line["outcome"])
+    if action in (Action.LOGGED_IN, Action.LOGIN_REFUSED):
+        metrics.count_log_in(line.get("code", "succeeded"))
+    log.info(action.value, **line)

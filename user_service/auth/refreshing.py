@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, case, exists, literal, select, update
 from sqlalchemy.orm import Session
 
+from user_service import metrics
 from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
 from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
 from user_service.auth.models import CloseReason, LoginSession, User
 from user_service.auth.sessions import close
-from user_service.database import UtcDateTime, retried, transaction
+from user_service.database import UtcDateTime, on_commit, retried, transaction
 from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
 from user_service.runtime import runtime
 
@@ -38,10 +39,13 @@ def rotate(claims: RefreshClaims) -> Grant:
     Raises TokenRevoked, TokenExpired, and RefreshTokenReused, which has closed the session.
     """
     with transaction() as session:
-        verdict = _advance(session, claims) or _judge(session, claims)
+        advanced = _advance(session, claims)
+        verdict = advanced or _judge(session, claims)
     # Raised out here: what the refusal did to the session must be committed, not rolled back.
     if isinstance(verdict, DomainError):
+        metrics.count_refresh(verdict.code)
         raise verdict
+    metrics.count_refresh("rotated" if advanced else "replayed")
     return grant_of(verdict, is_fresh=False)
 
 
@@ -60,7 +64,10 @@ def renew(claims: RefreshClaims) -> Grant:
             .returning(LoginSession)
         ).one_or_none()
         if row is None:
-            raise _absence(session, claims, now)
+            refusal = _absence(session, claims, now)
+            metrics.count_refresh(refusal.code)
+            raise refusal
+        on_commit(lambda: metrics.count_refresh("renewed"))
         return replace(
             grant_of(row, is_fresh=False),
             access_jti=uuid4(),

@@ -9,11 +9,16 @@ from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from user_service import metrics
 from user_service.audit.service import Origin, origin
 from user_service.settings import Settings
 from user_service.web.addresses import client_address
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+TRACE_PARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.{0,200})?",
+    re.ASCII,
+)
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -43,6 +48,9 @@ def _begin() -> None:
     g.request_id = sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
     clear_contextvars()
     bind_contextvars(request_id=g.request_id)
+    trace = request.headers.get("traceparent")
+    if trace is not None:
+        _join_trace(trace)
     agent = request.headers.get("User-Agent")
     address = client_address()
     origin.set(Origin(g.request_id, str(address) if address else None, _printable(agent) if agent else None))
@@ -55,12 +63,15 @@ def _end(response: Response) -> Response:
     if response.status_code == 204:
         response.headers.pop("Content-Type", None)  # there is no content to be of a type
     # The rule, not the path: what a client puts into a path may be anything, a secret too.
+    rule = request.url_rule.rule if request.url_rule else None
+    seconds = time.perf_counter() - g.started_at
+    metrics.count_request(rule or "none", response.status_code, seconds)
     log.info(
         "request",
-        method=request.method if request.url_rule else "OTHER",
-        route=request.url_rule.rule if request.url_rule else None,
+        method=request.method if rule else "OTHER",
+        route=rule,
         status=response.status_code,
-        milliseconds=round((time.perf_counter() - g.started_at) * 1000, 1),
+        milliseconds=round(seconds * 1000, 1),
     )
     return response
 
@@ -68,6 +79,13 @@ def _end(response: Response) -> Response:
 def _promise_https(response: Response) -> Response:
     response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
     return response
+
+
+def _join_trace(parent: str) -> None:
+    """Note in the lines of the log which trace the request is part of (W3C Trace Context, 3.2)."""
+    match = TRACE_PARENT.fullmatch(parent)
+    if match and match["version"] != "ff" and (match["version"] != "00" or not match["more"]):
+        bind_contextvars(trace_id=match["trace"])
 
 
 def _printable(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from flask import Response, after_this_request, g, request
 
+from user_service import metrics
 from user_service.auth.identifiers import email_key, username_key
 from user_service.counting import Count
 from user_service.doors import By, Door
@@ -83,6 +84,7 @@ def _count(door: Door, subjects: dict[By, str]) -> None:
     counts = runtime().counter.count(door, subjects)
     _tell(counts)
     if not all(count.is_allowed for count in counts):
+        metrics.count_limit(door.name.lower())
         raise LimitReached
 
 

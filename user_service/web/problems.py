@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from user_service import metrics
 from user_service.errors import DomainError, Fault, ServiceUnavailable
 from user_service.runtime import runtime
 from user_service.security.vault import IntegrityFailure, MasterKeyMissing
@@ -118,16 +119,19 @@ def _database_error(error: DBAPIError) -> Response:
     )
     if not is_unavailable:
         return _unexpected_error(error)
+    metrics.count_unavailable("database")
     log.error("database.unavailable", error=type(error.orig).__name__, sqlstate=sqlstate)
     return _domain_error(ServiceUnavailable())
 
 
 def _pool_timeout(_error: PoolTimeout) -> Response:
+    metrics.count_unavailable("pool")
     log.error("database.pool_exhausted")
     return _domain_error(ServiceUnavailable())
 
 
 def _master_key_missing(error: MasterKeyMissing) -> Response:
+    metrics.count_unavailable("vault")
     log.error("vault.master_key_missing", key_id=error.key_id)
     return _domain_error(ServiceUnavailable())
 
