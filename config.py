@@ -42,6 +42,11 @@ FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first tr
 class ConfigurationError(Exception):
     """The environment cannot make a running service; the message lists every fault, one a line."""
 
+    def __init__(self, faults: list[str]) -> None:
+        lines = [f"  {fault}" for fault in faults]
+        super().__init__("\n".join(["The configuration has faults; nothing was started.", *lines, FIRST_TRY]))
+        self.faults = faults
+
 
 class _Env(FileAwareEnv):
     """A file that cannot be read is a fault among the others."""
@@ -213,12 +218,10 @@ def _required(read: Callable[..., Any], name: str, default: str | None, check: C
     return value or ""
 
 
-def _describe(faults: Any) -> str:
-    lines = [
-        f"  {name}: {' '.join(_advice(name, str(message)) for message in messages)}"
-        for name, messages in faults.items()
+def _describe(faults: Any) -> list[str]:
+    return [
+        f"{name}: {' '.join(_advice(name, str(message)) for message in messages)}" for name, messages in faults.items()
     ]
-    return "\n".join(["The configuration has faults; nothing was started.", *lines, FIRST_TRY])
 
 
 def _advice(name: str, message: str) -> str:

@@ -8,4 +8,8 @@ from user_service import create_app
 try:
     app = create_app(load())
 except ConfigurationError as error:
-    sys.exit(str(error))
+    if "doctor" not in sys.argv:
+        sys.exit(str(error))
+    from user_service.commands.doctor import create_patient
+
+    app = create_patient(error.faults)

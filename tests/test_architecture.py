@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).parent.parent / "user_service"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FEATURES = ("auth", "profile", "payment")
 FLASK = ("flask", "werkzeug", "flask_smorest", "flask_jwt_extended", "webargs")
-KNOW_FLASK = ("web/*", "*routes.py", "auth/tokens.py", "extensions.py", "__init__.py", "cli.py", "start*", "comm*")
+KNOW_FLASK = ("web/*", "*routes.py", "auth/tokens.py", "extensions.py", "__init__.py", "cli.py", "start*", "c[ho]*/*")
 # From the bottom up; the first pattern that fits a module's path decides.
 LAYERS = (
     (0, ("extensions.py", "clock.py", "errors.py", "settings.py", "doors.py", "metrics.py", "logs.py")),
-    (7, ("__init__.py", "cli.py", "startup.py", "commands/*.py", "seed/*.py")),
+    (7, ("__init__.py", "cli.py", "startup.py", "checks/*.py", "commands/*.py", "seed/*.py")),
     (
         1,
         (

@@ -8,6 +8,8 @@ import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from user_service.checks.configuration import check_configuration
+from user_service.checks.database import check_services
 from user_service.keys.rotation import find_missing_master_key
 from user_service.runtime import runtime
 from user_service.security.vault import MasterKeyMissing
@@ -42,7 +44,25 @@ def _check(app: Flask, turn: int) -> None:
             pause.wait(turn * TURN_SECONDS)
             print(f"Stopped: {missing}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
             os._exit(WORKER_BOOT_ERROR)
+        if turn == 0:
+            _tell_what_is_wrong(app)
         return
+
+
+def _tell_what_is_wrong(app: Flask) -> None:
+    """What `flask doctor` would find, once for a node that starts in production."""
+    with app.app_context():
+        settings = runtime().settings
+        if settings.app_env != "production":
+            return
+        for finding in [*check_configuration(app, settings, os.environ), *check_services(settings, nodes=1)]:
+            log.warning(
+                "startup.finding",
+                severity=finding.severity.value,
+                check=finding.check,
+                what=finding.what,
+                remedy=finding.remedy,
+            )
 
 
 def find_missing() -> MasterKeyMissing | None:

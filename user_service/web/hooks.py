@@ -40,6 +40,20 @@ def init_app(app: Flask, settings: Settings) -> None:
         hops = settings.trusted_proxies
         proxy = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)
         app.wsgi_app = proxy  # type: ignore[method-assign]  # how Flask says to wrap an application
+    elif settings.app_env == "production":
+        app.before_request(_Unheard())
+
+
+class _Unheard:
+    """Says once that a proxy tells where requests come from, and that nobody listens."""
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def __call__(self) -> None:
+        if not self._is_told and "HTTP_X_FORWARDED_FOR" in request.environ:
+            self._is_told = True
+            log.warning("proxy.unheard", remedy="If it is your own proxy, set TRUSTED_PROXIES; else have it removed.")
 
 
 def _begin() -> None:
