@@ -191,6 +191,16 @@ def test_the_twin_of_a_signature_dies_with_its_session(victim: Client, forgers: 
 
 
 @ON_ONE_DATABASE
+def test_the_longest_token_has_eight_thousand_characters(victim: Client, forgers: list[Forger]) -> None:
+    """SECURITY 69: whoever signed it. So nothing that is longer is taken apart."""
+    for door, forger in zip((PROFILE_DOOR, REFRESH_DOOR), forgers, strict=True):
+        sizes = {filled: len(forger.lie({"note": "x" * filled})) for filled in (5_400, 5_800)}
+        assert min(sizes.values()) < 8192 < max(sizes.values())
+        statuses = {filled: door.send(victim, forger.lie({"note": "x" * filled})).status for filled in sizes}
+        assert statuses == {5_400: 200, 5_800: 401}
+
+
+@ON_ONE_DATABASE
 def test_the_table_is_long(forgers: list[Forger]) -> None:
     """At least 300 different tokens of each kind, and 130 guessed secrets."""
     for forger in forgers:

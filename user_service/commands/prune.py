@@ -15,7 +15,9 @@ from user_service.pruning import prune as prune_everything
 @click.option("--every", type=click.IntRange(1, 86_400), default=300, show_default=True, help="Seconds between rounds.")
 @with_database
 def prune(watch: bool, every: int) -> None:
-    """Remove what has expired: sessions, blocklist entries, signing keys, audit events of over a year.
+    """Remove what has expired.
+
+    That is: sessions, blocklist entries, signing keys, audit events of over a year.
 
     It may run on every node at any time: it works in small batches and steps over rows that are in use.
     """

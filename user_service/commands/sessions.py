@@ -42,9 +42,10 @@ def list_open(who: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_database
 def close(who: str | None, everybody: bool, yes: bool) -> None:
-    """End every session of USER, or of everybody with --all: part of the drill after a restore.
+    """End every session of USER, or of everybody.
 
-    Who is logged out has to log in again. Works in batches while the service serves.
+    Everybody (--all) is part of the drill after a restore; it works in batches while the service serves. Who is logged
+    out has to log in again.
     """
     if everybody == (who is not None):
         raise click.UsageError("Name one user, or give --all.")

@@ -34,7 +34,7 @@ def users() -> None:
 @json_option
 @with_database
 def create(username: str, email: str, password_stdin: bool, as_json: bool) -> None:
-    """Make an account, by the rules of POST /register.
+    """Make an account by the rules of POST /register.
 
     The password is asked for, or read from standard input; it is never an argument.
     """
@@ -66,7 +66,10 @@ def list_all(disabled: bool, as_json: bool, **paging: Any) -> None:
 @json_option
 @with_database
 def show(who: str, as_json: bool) -> None:
-    """Show one account. The profile and what is sealed are for their owner."""
+    """Show one account.
+
+    The profile, and what is sealed, are their owner's.
+    """
     print_one(_described(administration.get_user_by_name(who)), as_json=as_json)
 
 
@@ -75,7 +78,10 @@ def show(who: str, as_json: bool) -> None:
 @json_option
 @with_database
 def disable(who: str, as_json: bool) -> None:
-    """Refuse the user from now on and end every session, on every node at once."""
+    """Shut a user out, at once.
+
+    Every session ends, on every node with its next request, and no log-in succeeds until the user is enabled.
+    """
     user = administration.get_user_by_name(who)
     done = administration.disable_user(user.id)
     _tell(user, "disabled" if done else "disabled already", as_json=as_json)
@@ -86,7 +92,10 @@ def disable(who: str, as_json: bool) -> None:
 @json_option
 @with_database
 def enable(who: str, as_json: bool) -> None:
-    """Let a disabled user log in again. Sessions that were ended stay ended."""
+    """Let a disabled user log in again.
+
+    Sessions that were ended stay ended.
+    """
     user = administration.get_user_by_name(who)
     done = administration.enable_user(user.id)
     _tell(user, "enabled" if done else "enabled already", as_json=as_json)
@@ -98,9 +107,10 @@ def enable(who: str, as_json: bool) -> None:
 @json_option
 @with_database
 def delete(who: str, yes: bool, as_json: bool) -> None:
-    """Erase an account for good, as its owner could, and print the receipt.
+    """Erase an account for good.
 
-    What is sealed cannot be read again by anybody. The security log goes on under a pseudonym, the receipt's id.
+    As its owner could; the receipt is printed. What is sealed cannot be read again by anybody. The security log goes on
+    under a pseudonym, the receipt's id.
     """
     user = administration.get_user_by_name(who)
     if not yes:
@@ -121,9 +131,9 @@ def delete(who: str, yes: bool, as_json: bool) -> None:
 @json_option
 @with_database
 def set_password(who: str, password_stdin: bool, as_json: bool) -> None:
-    """Replace a password, by the rules of registration, and end every session of the user.
+    """Replace a password and end every session.
 
-    The password is asked for, or read from standard input; it is never an argument.
+    The new one obeys the rules of registration. It is asked for, or read from standard input, and is never an argument.
     """
     user = administration.get_user_by_name(who)
     administration.set_password(user.id, read_new_password(from_stdin=password_stdin))
