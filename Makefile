@@ -11,7 +11,7 @@ FIGURES ?= bench.json
 UV := $(shell command -v uv 2>/dev/null)
 DEVELOPMENT := APP_ENV=development
 
-.PHONY: help install run serve test test-slow bench bench-plot check lint types drift audit format migration upgrade seed lock clean
+.PHONY: help install run serve test test-slow bench bench-plot check lint types drift audit format migration upgrade seed docs openapi lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,13 @@ upgrade: $(VENV)/.requirements ## Bring the development database to the newest s
 
 seed: upgrade ## Fill the development database: make seed SEED_USERS=1000
 	$(DEVELOPMENT) $(BIN)/flask seed --users $(SEED_USERS)
+
+docs: $(VENV)/.requirements ## Write the README's table of settings from config.py
+	$(BIN)/python docs/write_tables.py
+
+openapi: $(VENV)/.requirements ## Write docs/openapi.json anew, as production serves it
+	@APP_ENV=testing PUBLIC_URL=https://users.example.com $(BIN)/flask openapi print \
+	| $(BIN)/python -m json.tool --no-ensure-ascii --indent 2 - docs/openapi.json
 
 lock: ## Lock the packages anew (needs uv)
 	uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade --quiet -o requirements.txt

@@ -45,3 +45,33 @@ class Settings:
     def refresh_audience(self) -> str:
         """The audience of refresh tokens: the one URL that takes them."""
         return f"{self.public_url}/token/refresh"
+
+
+# What each of them means to an operator. `make docs` makes the README's table of these, with the defaults in force.
+MEANINGS = {
+    "APP_ENV": "`production`, `development` or `testing`",
+    "DATABASE_URL": "PostgreSQL or an SQLite file",
+    "MASTER_KEYS": "the key-encryption keys, `id:base64-of-32-bytes`, comma-separated, current first",
+    "PUBLIC_URL": "where clients reach the service",
+    "JWT_ISSUER": "the claim `iss` of the tokens",
+    "JWT_AUDIENCE": "the claim `aud` of the access tokens",
+    "ACCESS_TOKEN_SECONDS": "how long an access token lives",
+    "REFRESH_TOKEN_SECONDS": "how long a refresh token lives, from its issue",
+    "SESSION_SECONDS": "when a session ends for good, from its log-in",
+    "REFRESH_TOKEN_ROTATION": "`false`: the refresh token stays valid until it expires",
+    "REFRESH_REUSE_GRACE_SECONDS": "how long a replaced refresh token gets the same successor, 0 to 300",
+    "MAX_SESSIONS_PER_USER": "beyond it the oldest ends",
+    "BCRYPT_ROUNDS": "the cost of a password's hash",
+    "PASSWORD_MIN_LENGTH": "15 characters are advised while there is no second factor",
+    "DEFAULT_REGION": "of phone numbers without a country code",
+    "REDIS_URL": "shared counters of [limits](docs/limits.md)",
+    "RATELIMIT_ENABLED": "`false` switches the limits off, for load tests",
+    "LIMITS": "limits other than the [table's](docs/limits.md): `log-in-address=300/minute, register-all=1000/minute`",
+    "TRUSTED_PROXIES": "how many hops of `X-Forwarded-For` are believed",
+    "PORT": "where it listens",
+    "BIND": "on which address",
+    "WEB_CONCURRENCY": "worker processes",
+    "DATABASE_POOL_SIZE": "connections in each of a worker's two pools",
+    "DATABASE_PREPARE": "`false` behind a transaction-pooling PgBouncer before 1.21",
+    "LOG_LEVEL": "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+}

@@ -87,13 +87,14 @@ class Node:
 
 
 @contextmanager
-def serving(database_url: str, *, workers: int = 2, **environment: str) -> Iterator[Node]:
+def serving(database_url: str, *, workers: int = 2, root: Path = ROOT, **environment: str) -> Iterator[Node]:
     """A node that is ready; at the end it is stopped, and must stop cleanly.
 
-    `environment` is put over the variables that a test needs anyway; they are named as in `config.py`.
+    `root` is the tree that is run. `environment` is put over the variables that a test needs anyway; they are named
+    as in `config.py`.
     """
     with tempfile.TemporaryDirectory(prefix="node-") as directory:
-        node = _start(database_url, workers, environment, Path(directory))
+        node = _start(root, database_url, workers, environment, Path(directory))
         try:
             yield node
             code = node.stop()
@@ -102,12 +103,12 @@ def serving(database_url: str, *, workers: int = 2, **environment: str) -> Itera
             node.kill()
 
 
-def _start(database_url: str, workers: int, environment: dict[str, str], directory: Path) -> Node:
+def _start(root: Path, database_url: str, workers: int, environment: dict[str, str], directory: Path) -> Node:
     for attempt in range(ATTEMPTS):
         port = free_port()
         log_path = directory / f"log-{attempt}"
         variables = _variables(database_url, workers, port) | environment
-        node = Node(port, _spawn(variables, log_path), log_path)
+        node = Node(port, _spawn(root, variables, log_path), log_path)
         if node.wait_until_ready():
             return node
         node.kill()
@@ -116,12 +117,12 @@ def _start(database_url: str, workers: int, environment: dict[str, str], directo
     raise RuntimeError(f"The server did not become ready.\n{node.log()}")
 
 
-def _spawn(variables: dict[str, str], log_path: Path) -> subprocess.Popen[bytes]:
+def _spawn(root: Path, variables: dict[str, str], log_path: Path) -> subprocess.Popen[bytes]:
     """A process group of its own, so that its workers can be found and nobody else's."""
     gunicorn = Path(sys.executable).parent / "gunicorn"
     with log_path.open("wb") as log:
         return subprocess.Popen(
-            [gunicorn], cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            [gunicorn], cwd=root, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
         )
 
 
