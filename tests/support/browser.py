@@ -16,7 +16,7 @@ ARGUMENTS = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PATIENCE_MILLISECONDS = 20_000  # a busy machine, not a slow page
+PATIENCE_MILLISECONDS = 60_000  # a busy machine, not a slow page
 # What the browser notes by itself about an answer that the page expects, such as a 401.
 EXPECTED = "Failed to load resource: the server responded with a status of 4"
 
