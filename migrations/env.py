@@ -1,14 +1,18 @@
 """Runs the migrations on the service's own engine, one node at a time."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.types import TypeDecorator
 
+from user_service.connections import LOCK_MILLISECONDS
+
 MIGRATION_LOCK = 0x757365725F6D6967  # a PostgreSQL advisory lock: nodes that start together take turns
+POLL_SECONDS = 0.2
 
 
 def _render_plain_types(kind, thing, _autogen_context):
@@ -18,14 +22,46 @@ def _render_plain_types(kind, thing, _autogen_context):
     return False
 
 
-def _take_turn(connection: Connection) -> None:
-    """However long another node's turn takes. Afterwards the waits of statements are bounded again."""
-    if connection.dialect.name == "postgresql":
-        connection.connection.driver_connection.answer_seconds = None
-        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(text(f"SET LOCAL {name} = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """However long another node's turn takes. The lock is held on a connection of its own, which nothing commits.
+
+    Nobody waits inside a statement: CREATE INDEX CONCURRENTLY waits for every statement that is under way.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as keeper:
+        while True:
+            keeper.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            # Without parameters: a prepared statement would keep its snapshot, and that is waited for, too.
+            if keeper.scalar(text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")):
+                break
+            keeper.rollback()
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+@contextmanager
+def _patience(connection: Connection) -> Iterator[None]:
+    """A change may take its time; who waits for a table in use makes everybody queue behind, so that is bounded.
+
+    Set for the connection, as a migration may leave its transaction; so it is closed at the end and not used again.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    driver.answer_seconds = None
+    driver.autocommit = True
+    driver.execute("SET statement_timeout = 0")
+    driver.execute("SET idle_in_transaction_session_timeout = 0")
+    driver.execute(f"SET lock_timeout = {LOCK_MILLISECONDS}")
+    driver.autocommit = False
+    try:
+        yield
+    finally:
+        connection.invalidate()
 
 
 @contextmanager
@@ -50,7 +86,7 @@ def _check_foreign_keys(connection: Connection) -> None:
 def run_migrations() -> None:
     db = current_app.extensions["migrate"].db
     options = current_app.extensions["migrate"].configure_args
-    with db.engine.connect() as connection, _foreign_keys_at_rest(connection):
+    with _turn(db.engine), db.engine.connect() as connection, _patience(connection), _foreign_keys_at_rest(connection):
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
@@ -59,7 +95,6 @@ def run_migrations() -> None:
             **options,
         )
         with context.begin_transaction():
-            _take_turn(connection)
             context.run_migrations()
             _check_foreign_keys(connection)
 
