@@ -305,7 +305,7 @@ def test_sessions_are_listed_and_closed(app: Flask, person: Client) -> None:
     assert is_dead(person)
     assert told(app, "sessions", "list", person.username) == []
     assert stranger.get("/account").status == 200
-    assert done(app, "sessions", "close", "--all", "--yes") == "Closed 1 sessions.\n"
+    assert told(app, "sessions", "close", "--all", "--yes") == {"closed": 1}
     assert is_dead(stranger)
 
 
@@ -361,6 +361,20 @@ def test_a_long_list_comes_in_pages_or_as_a_stream(app: Flask, monkeypatch: pyte
     assert [UUID(line.split()[0]) for line in lines] == [UUID(id_) for id_ in ids]
     assert told(app, "users", "list", "--after", ids[-1]) == []
     assert told(app, "users", "list", "--disabled") == []
+
+
+def test_who_reads_the_first_lines_alone_gets_no_traceback(make_app: MakeApp, database_url: str) -> None:
+    """As `| head -1` does."""
+    many(make_app(), 3_000)
+    process = start_flask("users", "list", "--all", database_url=database_url, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert "active" in process.stdout.readline()
+    process.stdout.close()
+    complaints = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert "Traceback" not in complaints
 
 
 def test_the_help_says_what_there_is(app: Flask) -> None:

@@ -1,14 +1,17 @@
 """`flask sessions close --all`: part of the drill after a restore."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
-from tests.support.crowd import trail
+from tests.support.crowd import claims_of, trail
 from tests.support.people import Client
 from user_service.audit.events import Action
 from user_service.auth import sessions
+from user_service.auth.models import CloseReason
+from user_service.database import transaction
 
 
 def run(app: Flask, *arguments: str, answer: str | None = None) -> tuple[int, str]:
@@ -44,3 +47,13 @@ def test_it_asks_before_and_does_nothing_without_a_yes(app: Flask, person: Clien
 def test_it_is_one_event_for_all(database_url: str, app: Flask, person: Client) -> None:
     run(app, "--all", "--yes")
     assert [event.detail for event in trail(database_url, "None", Action.ALL_SESSIONS_CLOSED)] == [{"count": 1}]
+
+
+def test_the_blocklist_alone_ends_a_session(app: Flask, person: Client) -> None:
+    """Even where the session itself is there, as after a restore of some tables: the list has the last word."""
+    assert person.get("/account").status == 200
+    session_id = UUID(claims_of(person.access_token)["sid"])
+    with app.app_context(), transaction() as session:
+        sessions.block(session, [session_id], CloseReason.CLOSED_BY_OPERATOR)
+    for answer in (person.get("/account"), person.get("/profile/me"), person.delete("/sessions"), person.refresh()):
+        assert (answer.status, answer.code) == (401, "token_revoked")

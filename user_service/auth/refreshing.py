@@ -16,7 +16,7 @@ from user_service import metrics
 from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
 from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
-from user_service.auth.models import CloseReason, LoginSession, User
+from user_service.auth.models import BlockedSession, CloseReason, LoginSession, User
 from user_service.auth.sessions import close
 from user_service.database import UtcDateTime, on_commit, retried, transaction
 from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
@@ -82,6 +82,7 @@ def _is_alive(claims: RefreshClaims, now: datetime) -> tuple[ColumnElement[bool]
         LoginSession.user_id == claims.user_id,
         LoginSession.ends_at > now,
         exists().where(User.id == claims.user_id, User.disabled_at.is_(None)),
+        ~exists().where(BlockedSession.session_id == claims.session_id),
     )
 
 

@@ -1,5 +1,6 @@
 """`flask sessions`: seen and ended from outside."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -40,8 +41,9 @@ def list_open(who: str, as_json: bool) -> None:
 @click.argument("who", metavar="[USER]", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Every session of every user.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @with_database
-def close(who: str | None, everybody: bool, yes: bool) -> None:
+def close(who: str | None, everybody: bool, yes: bool, as_json: bool) -> None:
     """End every session of USER, or of everybody.
 
     Everybody (--all) is part of the drill after a restore; it works in batches while the service serves. Who is logged
@@ -58,7 +60,7 @@ def close(who: str | None, everybody: bool, yes: bool) -> None:
         if not yes:
             click.confirm(f"{user.username} has to log in again. End every session?", abort=True, err=True)
         count = close_all_sessions(user_id=user.id, reason=CloseReason.CLOSED_BY_OPERATOR)
-    click.echo(f"Closed {count} sessions.")
+    click.echo(json.dumps({"closed": count}) if as_json else f"Closed {count} sessions.")
 
 
 def _described(row: Any) -> dict[str, Any]:
