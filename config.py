@@ -97,6 +97,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "refresh_reuse_grace_seconds": env.int("REFRESH_REUSE_GRACE_SECONDS", 30, validate=Range(0, 300)),
         "bcrypt_rounds": env.int("BCRYPT_ROUNDS", 12, validate=Range(4 if is_local else 10, 16)),
         "password_min_length": env.int("PASSWORD_MIN_LENGTH", 8, validate=Range(8, 64)),
+        "login_attempts_per_account": env.int("LOGIN_ATTEMPTS_PER_ACCOUNT", 10, validate=Range(1, 100)),
         "default_region": env.str("DEFAULT_REGION", "US", validate=OneOf(sorted(SUPPORTED_REGIONS))),
         "max_sessions_per_user": env.int("MAX_SESSIONS_PER_USER", 100, validate=Range(1, 10_000)),
         "redis_url": env.str("REDIS_URL", None, validate=_redis_url),

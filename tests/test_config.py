@@ -34,6 +34,7 @@ NUMBERS: dict[str, tuple[str, int, int, int]] = {
     "REFRESH_REUSE_GRACE_SECONDS": ("refresh_reuse_grace_seconds", 30, 0, 300),
     "BCRYPT_ROUNDS": ("bcrypt_rounds", 12, 10, 16),
     "PASSWORD_MIN_LENGTH": ("password_min_length", 8, 8, 64),
+    "LOGIN_ATTEMPTS_PER_ACCOUNT": ("login_attempts_per_account", 10, 1, 100),
     "MAX_SESSIONS_PER_USER": ("max_sessions_per_user", 100, 1, 10_000),
     "TRUSTED_PROXIES": ("trusted_proxies", 0, 0, 10),
     "PORT": ("port", 8000, 1, 65_535),

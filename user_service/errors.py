@@ -15,10 +15,14 @@ class Fault:
 
 
 class DomainError(Exception):
-    """A refusal. `code` is its name in the catalogue, `detail` tells the reader what to do next."""
+    """A refusal. `code` is its name in the catalogue, `detail` tells the reader what to do next.
+
+    `retry_after` is the number of seconds after which it makes sense to try again, where that is known.
+    """
 
     code: ClassVar[str]
     detail: str
+    retry_after: int | None = None
 
     def __init__(self, faults: Sequence[Fault] = (), *, detail: str | None = None) -> None:
         super().__init__(self.code)
@@ -30,6 +34,17 @@ class DomainError(Exception):
 class InvalidCredentials(DomainError):
     code = "invalid_credentials"
     detail = "The username or the password is wrong. Check both and try again."
+
+
+class TooManyAttempts(DomainError):
+    code = "too_many_requests"
+    detail = (
+        "Too many wrong passwords were tried. Wait as many seconds as Retry-After says, or have the password reset."
+    )
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
 
 
 class AccountDisabled(DomainError):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import list_events, pseudonymize, record, record_anonymously
+from user_service.auth import throttle
 from user_service.auth.models import CloseReason, User
 from user_service.auth.password_service import lock_proven_user, prove_password
 from user_service.auth.sessions import close_all_sessions, list_sessions
@@ -72,7 +73,7 @@ def delete_profile(*, principal: Principal, check: profile.Check) -> None:
 
 @retried
 def export_account(*, principal: Principal, password: str) -> Export:
-    """Everything that is held about the caller. Raises WrongPassword, TokenRevoked."""
+    """Everything that is held about the caller. Raises WrongPassword, TooManyAttempts, TokenRevoked."""
     user = prove_password(principal=principal, password=password)
     with transaction():
         record(Action.ACCOUNT_EXPORTED, user_id=user.id, session_id=principal.session_id)
@@ -91,7 +92,7 @@ def export_account(*, principal: Principal, password: str) -> Export:
 def delete_account(*, principal: Principal, password: str) -> Receipt:
     """Erase the caller for good: the data key first, so that what is sealed stays sealed, then the rest.
 
-    Raises WrongPassword, TokenRevoked.
+    Raises WrongPassword, TooManyAttempts, TokenRevoked.
     """
     user = prove_password(principal=principal, password=password)
     with transaction() as session:
@@ -111,6 +112,7 @@ def erase_user(user_id: UUID) -> Receipt:
 def _erase(session: Session, user_id: UUID, **detail: Any) -> Receipt:
     pseudonym, now = uuid4(), clock.now()
     destroy_data_key(user_id)
+    throttle.forget(user_id)
     close_all_sessions(user_id=user_id, reason=CloseReason.ACCOUNT_DELETED)
     session.flush()
     pseudonymize(user_id=user_id, pseudonym=pseudonym)

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, delete, or_, select
 
 from user_service import clock
 from user_service.audit.models import AuditEvent
-from user_service.auth.models import BlockedSession, LoginSession
+from user_service.auth.attempts import MEMORY
+from user_service.auth.models import BlockedSession, LoginSession, LoginThrottle
 from user_service.database import Base, retried, transaction
 from user_service.keys.models import SealedSigningKey
 
@@ -37,6 +38,7 @@ RULES = (
         LoginSession.id,
         lambda now: or_(LoginSession.ends_at < now - MARGIN, LoginSession.refresh_expires_at < now - MARGIN),
     ),
+    _Rule(LoginThrottle, LoginThrottle.id, lambda now: LoginThrottle.updated_at < now - MEMORY),
     _Rule(SealedSigningKey, SealedSigningKey.kid, lambda now: SealedSigningKey.expires_at < now - MARGIN),
     _Rule(AuditEvent, AuditEvent.id, lambda now: AuditEvent.occurred_at < now - AUDIT_RETENTION),
 )

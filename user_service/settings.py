@@ -24,6 +24,7 @@ class Settings:
     refresh_reuse_grace_seconds: int = 30
     bcrypt_rounds: int = 12
     password_min_length: int = 8
+    login_attempts_per_account: int = 10
     default_region: str = "US"
     max_sessions_per_user: int = 100
     redis_url: str | None = field(default=None, repr=False)

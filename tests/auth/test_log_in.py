@@ -85,8 +85,10 @@ def test_an_address_logs_in_its_owner_and_no_namesake(newcomer: Callable[[], Cli
     assert ada.log_in("ada@example.com").code == "invalid_credentials"
 
 
-def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(client: Client, app: Flask) -> None:
+def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(make_app: Callable[..., Flask]) -> None:
     """SECURITY 39, 41: byte for byte, headers included, and for a disabled account too."""
+    app = make_app(login_attempts_per_account=100)
+    client = Client(InProcess(app))
     client.register("ada")
     client.register("eve")
     disable(app, "eve")

@@ -7,6 +7,7 @@ class Action(StrEnum):
     REGISTERED = "auth.user.registered"
     LOGGED_IN = "auth.login.succeeded"
     LOGIN_REFUSED = "auth.login.refused"
+    ACCOUNT_LOCKED = "auth.account.locked"
     REFRESH_REPLAYED = "auth.refresh.replayed"
     REFRESH_REUSED = "auth.refresh.reused"
     LOGGED_OUT = "auth.session.logged_out"

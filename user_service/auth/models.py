@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from user_service.database import Base, UtcDateTime, new_id
@@ -87,3 +87,25 @@ class BlockedSession(Base):
     reason: Mapped[str] = mapped_column(String(32))
     blocked_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class LoginThrottle(Base):
+    """How often in a row the password of one account was tried in vain, from one place (`auth/throttle.py`).
+
+    `subject` is a keyed digest of the account, or of what was typed where there is no such account. `network` is
+    a keyed digest of a network from which the owner logged in, and the owner's until `trusted_until`; one row with
+    an empty `network` counts for all other places together. `failures` counts an attempt from its beginning on,
+    and `in_flight` those of them that are not decided yet.
+    """
+
+    __tablename__ = "login_throttles"
+    __table_args__ = (UniqueConstraint("subject", "network"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    subject: Mapped[bytes] = mapped_column(LargeBinary(32))
+    network: Mapped[bytes] = mapped_column(LargeBinary(32))
+    failures: Mapped[int] = mapped_column(Integer)
+    in_flight: Mapped[int] = mapped_column(Integer)
+    blocked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    trusted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
+from user_service.auth import throttle
+from user_service.auth.attempts import Attempt
 from user_service.auth.grants import Grant
 from user_service.auth.models import CloseReason, User
 from user_service.auth.service import check_new_password, get_user
@@ -22,7 +24,7 @@ from user_service.runtime import runtime
 def change_password(*, principal: Principal, current_password: str, new_password: str) -> Grant:
     """Set the new password, end every session and open a new one, all or nothing.
 
-    Raises WrongPassword, also when another change was faster; PasswordRefused; TokenRevoked.
+    Raises WrongPassword, also when another change was faster; PasswordRefused; TooManyAttempts; TokenRevoked.
     """
     user = prove_password(principal=principal, password=current_password)
     check_new_password(new_password, pointer="/new_password", username=user.username, email=user.email)
@@ -39,11 +41,16 @@ def change_password(*, principal: Principal, current_password: str, new_password
 
 
 def prove_password(*, principal: Principal, password: str) -> Row[Any]:
-    """The user's row, once the password is proven. Raises WrongPassword, TokenRevoked."""
+    """The user's row, once the password is proven. It counts as an attempt, on the counter that a log-in counts on.
+
+    Raises WrongPassword, TooManyAttempts, TokenRevoked.
+    """
     user = get_user(principal.user_id)
-    hasher = runtime().key_ring.get().hasher
-    if not hasher.verify(password, user.password_hash, user.password_scheme):
-        raise _refuse(principal)
+    with throttle.counted(throttle.account_of(user.id)) as attempt:
+        hasher = runtime().key_ring.get().hasher
+        if not hasher.verify(password, user.password_hash, user.password_scheme):
+            raise _refuse(principal, attempt)
+        throttle.succeed(attempt)
     return user
 
 
@@ -59,8 +66,9 @@ def lock_proven_user(session: Session, user: Row[Any]) -> User:
 
 
 @retried
-def _refuse(principal: Principal) -> WrongPassword:
+def _refuse(principal: Principal, attempt: Attempt) -> WrongPassword:
     with transaction():
+        throttle.fail(attempt, user_id=principal.user_id)
         record(
             Action.PASSWORD_REFUSED,
             user_id=principal.user_id,

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from user_service import clock
 from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
-from user_service.auth import sessions
+from user_service.auth import sessions, throttle
+from user_service.auth.attempts import Account, Attempt
 from user_service.auth.grants import Grant
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import User
@@ -65,22 +66,23 @@ def register_user(*, username: str, email: str, password: str) -> User:
 def log_in(*, username: str, password: str) -> Grant:
     """Open a session. `username` is the username or the e-mail address.
 
-    Raises InvalidCredentials, the same and after the same work for an unknown user and a wrong password, and
-    AccountDisabled after the right one.
+    Raises InvalidCredentials, the same and after the same work for an unknown user and a wrong password;
+    AccountDisabled after the right one; TooManyAttempts, whatever the password.
     """
-    hasher = runtime().key_ring.get().hasher
     user = _find_by_login(username)
-    if user is None:
-        hasher.verify_decoy(password)
-        raise _refuse(None, InvalidCredentials())
-    if not hasher.verify(password, user.password_hash, user.password_scheme):
-        raise _refuse(user, InvalidCredentials())
-    if user.disabled_at is not None:
-        raise _refuse(user, AccountDisabled())
-    rehashed = None
-    if hasher.needs_rehash(user.password_hash, user.password_scheme):
-        rehashed = hasher.hash(password)
-    return _open_session(user, rehashed)
+    with throttle.counted(_account_of(user, username)) as attempt:
+        hasher = runtime().key_ring.get().hasher
+        if user is None:
+            hasher.verify_decoy(password)
+            raise _refuse(None, attempt, InvalidCredentials())
+        if not hasher.verify(password, user.password_hash, user.password_scheme):
+            raise _refuse(user, attempt, InvalidCredentials())
+        if user.disabled_at is not None:
+            raise _refuse(user, attempt, AccountDisabled())
+        rehashed = None
+        if hasher.needs_rehash(user.password_hash, user.password_scheme):
+            rehashed = hasher.hash(password)
+        return _open_session(user, attempt, rehashed)
 
 
 def list_users(*, after: Any, limit: int) -> list[Row[Any]]:
@@ -108,10 +110,18 @@ def check_new_password(password: str, *, pointer: str, username: str, email: str
         raise PasswordRefused([Fault(pointer, code, message) for code, message in problems])
 
 
+def _login_key(login: str) -> str:
+    """What is looked for: an address when there is an @ in it (no username has one), a username otherwise."""
+    return email_key(login) if "@" in login else username_key(login)
+
+
+def _account_of(user: Row[Any] | None, login: str) -> Account:
+    return throttle.account_of(user.id) if user is not None else throttle.account_of_nobody(_login_key(login))
+
+
 def _find_by_login(login: str) -> Row[Any] | None:
-    """By address when there is an @ in it (no username has one), by username otherwise."""
     users = User.__table__
-    condition = users.c.email_key == email_key(login) if "@" in login else users.c.username_key == username_key(login)
+    column = users.c.email_key if "@" in login else users.c.username_key
     return fetch_one(
         select(
             users.c.id,
@@ -119,12 +129,12 @@ def _find_by_login(login: str) -> Row[Any] | None:
             users.c.password_scheme,
             users.c.password_changed_at,
             users.c.disabled_at,
-        ).where(condition)
+        ).where(column == _login_key(login))
     )
 
 
 @retried
-def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
+def _open_session(user: Row[Any], attempt: Attempt, rehashed: tuple[str, str] | None) -> Grant:
     """Open the session, unless the password or the account changed while the password was being checked."""
     with transaction() as session:
         current = session.scalars(select(User).where(User.id == user.id).with_for_update(key_share=True)).one_or_none()
@@ -132,15 +142,20 @@ def _open_session(user: Row[Any], rehashed: tuple[str, str] | None) -> Grant:
             raise InvalidCredentials
         if rehashed is not None:
             current.password_hash, current.password_scheme = rehashed
+        throttle.succeed(attempt)
         grant = sessions.open_session(user.id)
         record(Action.LOGGED_IN, user_id=user.id, session_id=grant.session_id)
         return grant
 
 
 @retried
-def _refuse(user: Row[Any] | None, refusal: DomainError) -> DomainError:
+def _refuse(user: Row[Any] | None, attempt: Attempt, refusal: DomainError) -> DomainError:
     """Leave a trace of the refusal. What was typed is not written down: it may be a password."""
     with transaction():
+        if isinstance(refusal, InvalidCredentials):
+            throttle.fail(attempt, user_id=user.id if user is not None else None)
+        else:
+            throttle.succeed(attempt)
         record(
             Action.LOGIN_REFUSED,
             user_id=user.id if user is not None else None,

@@ -88,7 +88,10 @@ def problem(
 
 
 def _domain_error(error: DomainError) -> Response:
-    return problem(error.code, error.detail, faults=error.faults, headers=_headers(error.code, error.detail))
+    headers = _headers(error.code, error.detail)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return problem(error.code, error.detail, faults=error.faults, headers=headers)
 
 
 def _validation_error(error: ValidationError) -> Response:
