@@ -28,9 +28,9 @@ if not Path(os.environ.get(_METRICS, "")).name.startswith(_PREFIX):
 wsgi_app = "wsgi:app"
 bind = f"{_settings.bind}:{_settings.port}"
 workers = _settings.web_concurrency
-# bcrypt lets go of the interpreter lock, so threads use the cores; they outnumber the log-ins that wait for one.
+# They outnumber the log-ins that can wait here (security/hashing.py: 24, auth/throttle.py: 24), so reads go on.
 worker_class = "gthread"
-threads = 32
+threads = 64
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -1,6 +1,7 @@
 """User Service: registration, log-in, tokens, profile and payment token of a company's users."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import orjson
 from flask import Flask
@@ -9,6 +10,8 @@ from flask.json.provider import JSONProvider
 from user_service.settings import Settings
 
 __all__ = ["Settings", "create_app"]
+
+T = TypeVar("T")
 
 
 def create_app(settings: Settings) -> Flask:
@@ -70,12 +73,31 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 def _runtime(settings: Settings) -> Any:
     from user_service.auth.tokens import verify_access_token
     from user_service.counting import Counter
-    from user_service.keys.ring import KeyRing
     from user_service.runtime import Runtime
+    from user_service.security.hashing import HashingPool, threads_for
+
+    hashing = HashingPool(threads=threads_for(settings.web_concurrency))
+    return Runtime(
+        settings=settings,
+        key_ring=_key_ring(settings, hashing),
+        verify_access_token=verify_access_token,
+        counter=Counter(settings),
+        hashing=hashing,
+    )
+
+
+def _key_ring(settings: Settings, hashing: Any) -> Any:
+    """Its passwords are hashed in the pool, for the network that a request comes from."""
+    from user_service.audit.service import origin
+    from user_service.keys.ring import KeyRing
+    from user_service.security.networks import network_of
     from user_service.security.vault import MasterKeys
 
-    ring = KeyRing(master_keys=MasterKeys(settings.master_keys), bcrypt_rounds=settings.bcrypt_rounds)
-    return Runtime(settings=settings, key_ring=ring, verify_access_token=verify_access_token, counter=Counter(settings))
+    def run(work: Callable[[], T]) -> T:
+        result: T = hashing.run(work, client=network_of(origin.get().ip))
+        return result
+
+    return KeyRing(master_keys=MasterKeys(settings.master_keys), bcrypt_rounds=settings.bcrypt_rounds, run=run)
 
 
 def _bind_database(app: Flask) -> None:

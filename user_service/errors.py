@@ -181,3 +181,8 @@ class OutcomeUnknown(ServiceUnavailable):
     """The connection broke while the database committed: done or not, nobody here can tell."""
 
     detail = "The database went away in the middle, so this was done or was not. Read before you try again."
+
+
+class HashingBusy(ServiceUnavailable):
+    detail = "More passwords are to be checked than can be. Nothing was changed; try again shortly."
+    retry_after = 5

@@ -8,6 +8,7 @@ from user_service.counting import Counter
 from user_service.extensions import application_state
 from user_service.keys.ring import KeyRing
 from user_service.principal import AccessClaims
+from user_service.security.hashing import HashingPool
 from user_service.security.verified_tokens import VerifiedTokens
 from user_service.settings import Settings
 
@@ -20,6 +21,7 @@ class Runtime:
     key_ring: KeyRing
     verify_access_token: Callable[[str], AccessClaims]
     counter: Counter
+    hashing: HashingPool
     verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
 
 

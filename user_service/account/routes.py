@@ -36,7 +36,7 @@ def get_account() -> Any:
 @authenticated()
 @limited(Door.CHANGE_PASSWORD)
 @blp.arguments(schemas.PasswordChangeSchema)
-@blp.problems("wrong_password", "too_many_requests")
+@blp.problems("wrong_password")
 @blp.response(200, TokenPairSchema)
 def change_password(payload: dict[str, str]) -> dict[str, Any]:
     """Change your password
@@ -68,7 +68,7 @@ def list_events(query: dict[str, Any]) -> Response:
 @authenticated()
 @limited(Door.EXPORT)
 @blp.arguments(schemas.PasswordSchema)
-@blp.problems("wrong_password", "too_many_requests")
+@blp.problems("wrong_password")
 @blp.response(200, schemas.ExportSchema)
 def export_account(payload: dict[str, str]) -> Any:
     """Take along all that is held about you
@@ -82,7 +82,7 @@ def export_account(payload: dict[str, str]) -> Any:
 @authenticated()
 @limited(Door.ERASE)
 @blp.arguments(schemas.PasswordSchema)
-@blp.problems("wrong_password", "too_many_requests")
+@blp.problems("wrong_password")
 @blp.response(200, schemas.DeletedSchema)
 def delete_account(payload: dict[str, str]) -> dict[str, Any]:
     """Delete your account for good

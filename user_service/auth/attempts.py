@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from user_service import clock
 from user_service.auth.models import LoginThrottle
-from user_service.database import UtcDateTime, fetch_all, new_id, transaction
+from user_service.database import UtcDateTime, fetch_all, new_id, retried, transaction
 from user_service.runtime import runtime
 
 FIRST_DELAY = timedelta(seconds=30)
@@ -60,6 +60,7 @@ def delay_after(failures: int, limit: int) -> timedelta | None:
     return min(FIRST_DELAY * (1 << doublings), LONGEST_DELAY)
 
 
+@retried
 def count(account: Account) -> Attempt | None:
     """Count an attempt and commit. None where the door is closed, and then nothing has changed."""
     now, table = clock.now(), _counters.c

@@ -19,7 +19,7 @@ from user_service.database import fetch_all, retried, transaction
 from user_service.extensions import db
 from user_service.keys.models import SealedSigningKey, ServiceSecret
 from user_service.security import signing
-from user_service.security.passwords import PasswordHasher
+from user_service.security.passwords import PasswordHasher, Runs, run_here
 from user_service.security.signing import SigningKey
 from user_service.security.vault import IntegrityFailure, MasterKeyMissing, MasterKeys, binding
 
@@ -57,8 +57,9 @@ class Keys:
 class KeyRing:
     """Thread-safe. `get()` costs nothing while the keys are fresh."""
 
-    def __init__(self, *, master_keys: MasterKeys, bcrypt_rounds: int) -> None:
+    def __init__(self, *, master_keys: MasterKeys, bcrypt_rounds: int, run: Runs = run_here) -> None:
         self.master_keys = master_keys
+        self._run = run
         self._bcrypt_rounds = bcrypt_rounds
         self.is_up_to_date = True
         self._keys: Keys | None = None
@@ -142,7 +143,7 @@ class KeyRing:
         """The hasher costs one hash to make (its decoy), so it is kept while the peppers stay the same."""
         if self._keys is not None and self._keys.hasher.has_peppers(peppers):
             return self._keys.hasher
-        return PasswordHasher(rounds=self._bcrypt_rounds, peppers=peppers)
+        return PasswordHasher(rounds=self._bcrypt_rounds, peppers=peppers, run=self._run)
 
     def _secret_rows(self) -> list[Row[Any]]:
         """Newest first: the newest pepper is the current one."""

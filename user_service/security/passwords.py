@@ -9,10 +9,12 @@ import base64
 import hmac
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 import bcrypt
 
+T = TypeVar("T")
 SCHEME = "bcrypt-hmac-sha384"
 MAX_PASSWORD_BYTES = 1024
 
@@ -22,27 +24,41 @@ def normalize(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-class PasswordHasher:
-    """Hashes and verifies under peppers known by id; the current pepper comes first."""
+class Runs(Protocol):
+    """Calls what it is given, somewhere, and gives back the result. May raise HashingBusy."""
 
-    def __init__(self, *, rounds: int, peppers: Mapping[str, bytes]) -> None:
+    def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+def run_here(work: Callable[[], T]) -> T:
+    return work()
+
+
+class PasswordHasher:
+    """Hashes and verifies under peppers known by id; the current pepper comes first. `run` is where bcrypt runs."""
+
+    def __init__(self, *, rounds: int, peppers: Mapping[str, bytes], run: Runs = run_here) -> None:
         self._rounds = rounds
+        self._run: Runs = run_here
         self._peppers = dict(peppers)
         self._current = next(iter(peppers))
         # What an unknown user's password is compared with, so that it costs what a known one's costs.
         self._decoy = self.hash(secrets.token_urlsafe(32))
+        self._run = run
 
     def hash(self, password: str) -> tuple[str, str]:
-        """Returns the hash and its scheme, which names the pepper."""
+        """Returns the hash and its scheme, which names the pepper. Raises HashingBusy."""
         prehash = self._prehash(password, self._current)
-        return bcrypt.hashpw(prehash, bcrypt.gensalt(self._rounds)).decode(), f"{SCHEME}:{self._current}"
+        password_hash = self._run(lambda: bcrypt.hashpw(prehash, bcrypt.gensalt(self._rounds)))
+        return password_hash.decode(), f"{SCHEME}:{self._current}"
 
     def verify(self, password: str, password_hash: str, scheme: str) -> bool:
-        """Compare in constant time. Raises ValueError for a scheme or pepper that is not known here."""
+        """Compare in constant time. Raises HashingBusy; ValueError for a scheme or pepper that is not known here."""
         name, _, pepper_id = scheme.partition(":")
         if name != SCHEME or pepper_id not in self._peppers:
             raise ValueError(f"unknown password scheme {scheme!r}")
-        return bcrypt.checkpw(self._prehash(password, pepper_id), password_hash.encode())
+        prehash = self._prehash(password, pepper_id)
+        return self._run(lambda: bcrypt.checkpw(prehash, password_hash.encode()))
 
     def verify_decoy(self, password: str) -> bool:
         """Spend the time of a verification for a user who does not exist. Always false."""

@@ -1,11 +1,12 @@
 """Where a request comes from. Forwarded addresses count only as far as TRUSTED_PROXIES says (`web/hooks.py`)."""
 
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import request
 
-IPV6_PREFIX = 64  # the network that one customer is given (RFC 6177)
+from user_service.security import networks
+
 Address = IPv4Address | IPv6Address
 
 
@@ -29,6 +30,4 @@ def parse_address(text: str) -> Address | None:
 
 def network_of(address: Address | None) -> str:
     """Whose address it is, as far as counting goes: of IPv6 the network, for all of it is one customer's."""
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, IPV6_PREFIX), strict=False))
-    return str(address or "unknown")
+    return networks.network_of(str(address)) or "unknown"
