@@ -75,8 +75,11 @@ def _runtime(settings: Settings) -> Any:
     from user_service.counting import Counter
     from user_service.runtime import Runtime
     from user_service.security.hashing import HashingPool, threads_for
+    from user_service.security.passwords import MIN_ROUNDS
 
-    hashing = HashingPool(threads=threads_for(settings.web_concurrency))
+    # Only development and tests have so few rounds, and what costs a millisecond need not give way to anything.
+    gives_way = settings.bcrypt_rounds >= MIN_ROUNDS
+    hashing = HashingPool(threads=threads_for(settings.web_concurrency), gives_way=gives_way)
     return Runtime(
         settings=settings,
         key_ring=_key_ring(settings, hashing),

@@ -56,13 +56,15 @@ class Answer:
 
 
 class InProcess:
-    """Requests to an application in this process."""
+    """Requests to an application in this process, as from the given address."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, address: str = "127.0.0.1") -> None:
         self.app = app
+        self.address = address
 
     def send(self, method: str, path: str, *, headers: dict[str, str], data: bytes | None) -> Answer:
-        response = self.app.test_client().open(path, method=method, headers=headers, data=data)
+        came_from = {"REMOTE_ADDR": self.address}
+        response = self.app.test_client().open(path, method=method, headers=headers, data=data, environ_base=came_from)
         return Answer(response.status_code, response.headers, response.get_data())
 
 

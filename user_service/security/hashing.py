@@ -57,8 +57,11 @@ class HashingPool:
     `observe`, where it is set, is told of each piece of work how many seconds it waited and how many it took.
     """
 
-    def __init__(self, *, threads: int, places: int = PLACES, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self, *, threads: int, places: int = PLACES, wait_seconds: float = WAIT_SECONDS, gives_way: bool = True
+    ) -> None:
         self.observe: Observer | None = None
+        self._gives_way = gives_way
         self._limit, self._places, self._wait_seconds = threads, places, wait_seconds
         self._refused = self._done = 0
         self._begin()
@@ -150,7 +153,8 @@ class HashingPool:
 
     def _serve(self) -> None:
         """The life of a thread: it ends when nothing came for a while."""
-        _give_way()
+        if self._gives_way:
+            _give_way()
         while (job := self._next()) is not None:
             started_at = time.monotonic()
             try:

@@ -17,6 +17,7 @@ import bcrypt
 T = TypeVar("T")
 SCHEME = "bcrypt-hmac-sha384"
 MAX_PASSWORD_BYTES = 1024
+MIN_ROUNDS = 10  # in production (OWASP Password Storage Cheat Sheet)
 
 
 def normalize(password: str) -> str:
