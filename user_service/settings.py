@@ -64,6 +64,7 @@ MEANINGS = {
     "MAX_SESSIONS_PER_USER": "beyond it the oldest ends",
     "BCRYPT_ROUNDS": "the cost of a password's hash",
     "PASSWORD_MIN_LENGTH": "15 characters are advised while there is no second factor",
+    "LOGIN_ATTEMPTS_PER_ACCOUNT": "wrong passwords in a row before [delays](docs/limits.md) begin, 1 to 100",
     "DEFAULT_REGION": "of phone numbers without a country code",
     "REDIS_URL": "shared counters of [limits](docs/limits.md)",
     "RATELIMIT_ENABLED": "`false` switches the limits off, for load tests",

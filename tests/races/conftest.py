@@ -11,7 +11,8 @@ from tests.support.people import Client
 from tests.support.server import serving
 
 NODES = {SQLITE: 1, POSTGRESQL: 2}
-ENVIRONMENT = {"PUBLIC_URL": PUBLIC_URL, "RATELIMIT_ENABLED": "false"}
+# As many connections as production has: crowds of forty want to write.
+ENVIRONMENT = {"PUBLIC_URL": PUBLIC_URL, "RATELIMIT_ENABLED": "false", "DATABASE_POOL_SIZE": "8"}
 FORBIDDEN = ("request.failed", "database is locked", "Traceback", "deadlock", "WORKER TIMEOUT", '"status": 5')
 
 

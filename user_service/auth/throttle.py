@@ -116,32 +116,39 @@ def _enter(account: Account) -> Attempt:
     if attempt is not None:
         return attempt
     if not _waiting.acquire(blocking=False):
-        raise TooManyAttempts(_seconds_left(attempts.find_counter(account)))
+        raise _refusal(account)
     try:
         return _wait_to_enter(account)
     finally:
         _waiting.release()
 
 
+def _refusal(account: Account) -> TooManyAttempts:
+    counter = attempts.find_counter(account)
+    return TooManyAttempts(_seconds_left(counter) if counter is not None else 1)
+
+
 def _wait_to_enter(account: Account) -> Attempt:
-    """The door is closed; while attempts are undecided it may open again."""
+    """The door is closed; while attempts are undecided it may open again. It is watched by reading alone."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         counter = attempts.find_counter(account)
-        attempt = attempts.count(account)
-        if attempt is not None:
-            return attempt
-        if not _is_undecided(counter) or time.monotonic() > deadline:
+        if counter is None or not _seconds_left(counter):
+            attempt = attempts.count(account)
+            if attempt is not None:
+                return attempt
+        elif not _is_undecided(counter) or time.monotonic() > deadline:
             raise TooManyAttempts(_seconds_left(counter))
         time.sleep(POLL_SECONDS)
 
 
-def _is_undecided(counter: Row[Any] | None) -> bool:
-    return counter is None or (counter.in_flight > 0 and counter.updated_at > clock.now() - LONGEST_ATTEMPT)
+def _is_undecided(counter: Row[Any]) -> bool:
+    return bool(counter.in_flight > 0 and counter.updated_at > clock.now() - LONGEST_ATTEMPT)
 
 
-def _seconds_left(counter: Row[Any] | None) -> int:
-    if counter is None or counter.blocked_until is None:
-        return 1
+def _seconds_left(counter: Row[Any]) -> int:
+    """How long the door stays closed; 0 where it is open."""
+    if counter.blocked_until is None:
+        return 0
     seconds: float = (counter.blocked_until - clock.now()).total_seconds()
-    return max(1, math.ceil(seconds))
+    return max(0, math.ceil(seconds))
