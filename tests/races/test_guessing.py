@@ -41,6 +41,6 @@ def test_guesses_at_every_door_at_once_are_ten_together(cluster: Cluster, person
             headers=headers,
         ),
     ]
-    answers = cluster.at_the_last_byte(doors * LIMIT)
+    answers = cluster.at_the_last_byte(doors * (LIMIT // 2))
     assert len([answer for answer in answers if answer.status in (401, 403)]) == LIMIT
-    assert statuses(answers).count(429) == 3 * LIMIT
+    assert statuses(answers).count(429) == LIMIT
