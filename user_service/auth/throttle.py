@@ -25,7 +25,7 @@ from user_service.audit.events import Action, Outcome
 from user_service.audit.service import origin, record
 from user_service.auth import attempts
 from user_service.auth.attempts import ELSEWHERE, LONGEST_ATTEMPT, Account, Attempt, delay_after
-from user_service.database import transaction
+from user_service.database import retried, transaction
 from user_service.errors import ServiceUnavailable, TooManyAttempts
 from user_service.runtime import runtime
 from user_service.security.digests import keyed_digest
@@ -63,6 +63,7 @@ def counted(account: Account) -> Iterator[Attempt]:
         raise
 
 
+@retried
 def succeed(attempt: Attempt) -> None:
     """In the open transaction: the counter begins anew, and the network is the owner's for a while."""
     with transaction() as session:
@@ -71,6 +72,7 @@ def succeed(attempt: Attempt) -> None:
             attempts.trust_network(session, attempt.account)
 
 
+@retried
 def fail(attempt: Attempt, *, user_id: UUID | None) -> None:
     """In the open transaction: the attempt stays counted. Where it closed the door, the audit log says so."""
     with transaction() as session:
@@ -87,6 +89,7 @@ def fail(attempt: Attempt, *, user_id: UUID | None) -> None:
             )
 
 
+@retried
 def unlock(user_id: UUID) -> None:
     """In the open transaction: every counter of the account begins anew, for who proved by other means to own it.
 
@@ -98,6 +101,7 @@ def unlock(user_id: UUID) -> None:
         attempts.trust_network(session, account)
 
 
+@retried
 def forget(user_id: UUID) -> None:
     """In the open transaction: delete what is known of the account's attempts and networks."""
     with transaction() as session:
