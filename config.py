@@ -8,6 +8,7 @@ import base64
 import binascii
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -36,6 +37,10 @@ REQUIRED = {
 }
 MAKE_ONE = "make one with: openssl rand -base64 32"
 MAX_KEY_ID = 32  # shorter than a key, so that a key in its place is never printed as an id
+# Scheme and host in lower case, a port unless it is the scheme's own, no path (RFC 6454, 6.2).
+ORIGIN = re.compile(
+    r"(https(?!.*:443$)|http(?!.*:80$))://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
+)
 FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first try: make run (APP_ENV=development)."
 
 
@@ -66,6 +71,7 @@ def load() -> Settings:
     """
     env = _Env(eager=False, strip_whitespace=True)
     env.add_parser("limits", _limits)
+    env.add_parser("origins", _origins)
     values = _read(env)
     try:
         env.seal()
@@ -103,6 +109,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "redis_url": env.str("REDIS_URL", None, validate=_redis_url),
         "ratelimit_enabled": env.bool("RATELIMIT_ENABLED", True),
         "limits": env.limits("LIMITS", ""),
+        "cors_origins": env.origins("CORS_ORIGINS", "", is_local=is_local),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
@@ -140,6 +147,16 @@ def _limits(text: str) -> dict[str, Rate]:
         return parse_limits(text)
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+def _origins(text: str, *, is_local: bool) -> tuple[str, ...]:
+    origins = tuple(filter(None, map(str.strip, text.split(","))))
+    if "*" in origins and not is_local:
+        raise ValidationError("* lets every page in; name the origins")
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValidationError(f"{origin!r} is no origin; write it as browsers do: https://shop.example.com")
+    return origins
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:

@@ -81,6 +81,14 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
             *("log-in-address=1/week", "log-in-address=100001/day", "log-in-address=1/day,log-in-address=2/day"),
         ],
     ),
+    "CORS_ORIGINS": (
+        *("cors_origins", (), []),
+        [
+            *("*", "https://a.example,*", "a.example", "https://a.example/", "https://A.example", "https://", "null"),
+            *("https://a.example:443", "http://a.example:80", "https://*.a.example", "https://a.example b", "file://a"),
+            *("https://u@a.example", "https://a.example?x", "https://a.example:0", "https://a.example:port"),
+        ],
+    ),
     "REDIS_URL": ("redis_url", None, ["redis://r/0", "rediss://r:6380/1"], ["", "http://r", "r:6379"]),
 }
 
@@ -162,6 +170,15 @@ def test_limits_are_changed_by_name(load: Load) -> None:
         "refresh-account": Rate(5, 1),
     }
     assert load(**REQUIRED, LIMITS="").limits == {}
+
+
+def test_origins_are_written_as_browsers_write_them(load: Load) -> None:
+    written = "https://shop.example.com, http://127.0.0.1:3000,http://[::1]:8080,https://xn--bcher-kva.example,"
+    assert load(**REQUIRED, CORS_ORIGINS=written).cors_origins == (
+        *("https://shop.example.com", "http://127.0.0.1:3000"),
+        *("http://[::1]:8080", "https://xn--bcher-kva.example"),
+    )
+    assert load(APP_ENV="development", CORS_ORIGINS="*").cors_origins == ("*",)
 
 
 def test_all_faults_are_told_in_one_message(load: Load) -> None:

@@ -1,4 +1,4 @@
-"""TLS to the database is used and verified where the URL asks for it. SECURITY 128."""
+"""TLS to the database and to Redis is used and verified where the URL asks for it. SECURITY 128."""
 
 import datetime
 import os
@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import running_app
-from tests.support.databases import migrate, require_postgres
+from tests.support.databases import SQLITE, Databases, migrate, require_postgres
 from tests.support.people import Client, InProcess
 from tests.support.postgres import PostgresServer, throwaway_server
+from tests.support.redis import throwaway_redis
 from tests.support.server import free_port
+from user_service import windows
 
 HOST = "127.0.0.1"
 
@@ -77,3 +79,24 @@ def test_a_server_that_the_root_vouches_for_is_used_and_another_is_not(
         answer = Client(InProcess(app)).get("/readyz")
         assert (answer.status, "/database" in answer.fault_codes()) == (503, True)
         assert Client(InProcess(app)).register().code == "service_unavailable"
+
+
+def test_a_redis_that_the_root_vouches_for_counts_and_another_is_told_nothing(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "CONNECT_SECONDS", 15)  # a busy machine is no proof of anything
+    monkeypatch.setattr(windows, "ANSWER_SECONDS", 15)
+    files = {name: tmp_path / name for name in ("redis.crt", "redis.key", "wrong.crt")}
+    for path, content in zip(files.values(), (*certificate("redis"), certificate("somebody else")[0]), strict=True):
+        path.write_bytes(content)
+    port = free_port()
+    options = {"tls_port": str(port), "tls_auth_clients": "no", "requirepass": "hunter2-canary"}
+    options |= {"tls_cert_file": str(files["redis.crt"]), "tls_key_file": str(files["redis.key"])}
+    with throwaway_redis(**options) as server, databases.copy(SQLITE) as database_url:
+        for root, amount in (("redis.crt", 60), ("wrong.crt", 15)):
+            redis_url = f"rediss://:hunter2-canary@{HOST}:{port}/1?ssl_ca_certs={files[root]}"
+            with running_app(database_url, ratelimit_enabled=True, redis_url=redis_url) as app:
+                answer = Client(InProcess(app)).log_in("nobody", "wrong as can be")
+                assert answer.headers["RateLimit-Policy"].startswith(f'"log-in-address";q={amount};w=60')
+            with server.client() as client:
+                assert client.info("commandstats")["cmdstat_eval"]["calls"] == 1

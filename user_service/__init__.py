@@ -20,7 +20,7 @@ def create_app(settings: Settings) -> Flask:
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
     from user_service.auth import tokens
-    from user_service.web import docs, hooks, problems, telemetry
+    from user_service.web import cors, docs, hooks, problems, telemetry
     from user_service.web.openapi import Api
 
     app = Flask("user_service", static_folder=None)
@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> Flask:
     _bind_database(app)
     tokens.init_app(app, settings)
     hooks.init_app(app, settings)
+    cors.init_app(app, settings)
     problems.init_app(app)
     api = Api(app)
     _register_blueprints(api, settings)

@@ -30,6 +30,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     ratelimit_enabled: bool = True
     limits: Mapping[str, Rate] = field(default_factory=dict)
+    cors_origins: tuple[str, ...] = ()
     trusted_proxies: int = 0
     port: int = 8000
     bind: str = "127.0.0.1"
@@ -69,6 +70,7 @@ MEANINGS = {
     "REDIS_URL": "shared counters of [limits](docs/limits.md)",
     "RATELIMIT_ENABLED": "`false` switches the limits off, for load tests",
     "LIMITS": "limits other than the [table's](docs/limits.md): `log-in-address=300/minute, register-all=1000/minute`",
+    "CORS_ORIGINS": "whose pages may call the API: `https://shop.example.com, https://app.example.com`",
     "TRUSTED_PROXIES": "how many hops of `X-Forwarded-For` are believed",
     "PORT": "where it listens",
     "BIND": "on which address",

@@ -4,12 +4,14 @@ A window holds the times of the knocks that were let through; one that is refuse
 long as he is told gets in.
 """
 
+import math
 import threading
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
 
 import redis
 import structlog
@@ -18,10 +20,9 @@ from redis.retry import Retry
 
 from user_service.doors import Rate
 
-# What one question to Redis may take, however many round trips, look-ups of names and handshakes it needs. A request
-# asks twice at most.
-PATIENCE_SECONDS = 0.14
-SOCKET_SECONDS = 0.1
+# A request waits for a connection once at most and asks twice at most: 0.28 s together.
+CONNECT_SECONDS = 0.12  # look-up of the name, connection, TLS and greeting, all in all
+ANSWER_SECONDS = 0.08
 PROBE_SECONDS = 1.0  # between two attempts to get Redis back
 THREADS = 32  # as many as a worker has requests at a time
 MAX_WINDOWS = 100_000
@@ -53,6 +54,10 @@ return answer
 """
 
 log = structlog.get_logger("limits")
+
+
+class NoConnectionYet(Exception):
+    """None was open, and none could be opened in time."""
 
 
 class Window(NamedTuple):
@@ -101,43 +106,81 @@ class Windows:
 
 
 class SharedWindows:
-    """The windows in Redis. It is asked in threads of its own, so that no request waits longer than PATIENCE_SECONDS.
+    """The windows in Redis. After a failure nobody asks, and nobody waits, until a probe finds it well again.
 
-    After a failure nobody asks, and nobody waits, until a probe has found it well again.
+    Connections are opened in threads of their own, because nothing else ends a look-up of a name in time. Answers are
+    awaited at the socket, where a process that is only busy itself is not taken for a slow Redis.
     """
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(
-            url, socket_connect_timeout=SOCKET_SECONDS, socket_timeout=SOCKET_SECONDS, retry=Retry(NoBackoff(), 0)
-        )
-        self._script = self._redis.register_script(SCRIPT)
+        self._url = url
+        self._idle: deque[redis.Redis] = deque()
         self._threads = ThreadPoolExecutor(THREADS, "limits")
         self._lock = threading.Lock()
+        self._answered_at = -math.inf
         self._is_away = False
         self._probe_at = 0.0
 
     def knock(self, knocks: Sequence[tuple[str, Rate]]) -> list[Window] | None:
-        """What each knock got, up to the first that was refused; None while Redis is away."""
+        """What each knock got, up to the first that was refused; None where Redis does not say."""
         if self._is_away:
             self._look_after_it()
             return None
-        question = self._threads.submit(self._ask, knocks)
         try:
-            return question.result(PATIENCE_SECONDS)
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            question.cancel()
+            return self._ask(knocks)
+        except NoConnectionYet as error:
+            if time.monotonic() - self._answered_at > PROBE_SECONDS:  # nobody else gets an answer either
+                self._note_failure(error)
+        except (redis.RedisError, OSError) as error:
             self._note_failure(error)
-            return None
+        return None
 
     def _ask(self, knocks: Sequence[tuple[str, Rate]]) -> list[Window]:
-        rates = [number for _, rate in knocks for number in (rate.amount, rate.seconds)]
-        answer = self._script(keys=[PREFIX + key for key, _ in knocks], args=rates)
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            return self._ask_on(self._open_in_time(), knocks)
+        try:
+            return self._ask_on(line, knocks)
+        except redis.ConnectionError:  # it was closed while it lay idle; so were the others, probably
+            self._idle.clear()
+            return self._ask_on(self._open_in_time(), knocks)
+
+    def _ask_on(self, line: redis.Redis, knocks: Sequence[tuple[str, Rate]]) -> list[Window]:
+        """One round trip. A line that fails is not used again."""
+        keys = [PREFIX + key for key, _ in knocks]
+        rates = [str(number) for _, rate in knocks for number in (rate.amount, rate.seconds)]
+        answer: Any = line.eval(SCRIPT, len(keys), *keys, *rates)
+        self._answered_at = time.monotonic()
+        self._idle.append(line)
         return [Window(bool(allowed), remaining, microseconds / 1e6) for allowed, remaining, microseconds in answer]
+
+    def _open(self) -> redis.Redis:
+        return redis.Redis.from_url(
+            self._url,
+            single_connection_client=True,
+            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def _open_in_time(self) -> redis.Redis:
+        """Raises NoConnectionYet; a connection that comes later is for those who come later."""
+        opening = self._threads.submit(self._open)
+        if wait([opening], CONNECT_SECONDS).not_done:
+            opening.add_done_callback(self._keep)
+            raise NoConnectionYet
+        return opening.result()
+
+    def _keep(self, opening: Future[redis.Redis]) -> None:
+        if opening.exception() is None:
+            self._idle.append(opening.result())
 
     def _note_failure(self, error: Exception) -> None:
         with self._lock:
             self._probe_at = time.monotonic() + PROBE_SECONDS
             was_away, self._is_away = self._is_away, True
+        self._idle.clear()
         if not was_away:
             log.warning("limits.redis_away", error=type(error).__name__)
 
@@ -150,12 +193,10 @@ class SharedWindows:
             self._threads.submit(self._probe)
 
     def _probe(self) -> None:
-        """A write, and in time: a Redis that only answers a PING is not well."""
-        began = time.monotonic()
+        """A knock as any other: a Redis that answers a PING may yet take no writes."""
         try:
-            self._script(keys=[PREFIX + "probe"], args=[1, 1])
+            self._ask_on(self._open(), [("probe", Rate(1, 1))])
         except (redis.RedisError, OSError):
             return
-        if time.monotonic() - began < PATIENCE_SECONDS:
-            self._is_away = False
-            log.info("limits.redis_back")
+        self._is_away = False
+        log.info("limits.redis_back")

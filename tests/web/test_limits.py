@@ -12,35 +12,12 @@ import pytest
 from flask import Flask
 
 from tests.support.hostile import ON_ONE_DATABASE
-from tests.support.people import PASSWORD, Answer, Client, InProcess
+from tests.support.people import PASSWORD, Answer
+from tests.support.visitors import Visitor, check_refused
 from user_service.doors import Rate
 
 pytestmark = ON_ONE_DATABASE
 Limited = Callable[..., "Visitor"]
-
-
-class From(InProcess):
-    """Requests from one address."""
-
-    def __init__(self, app: Flask, address: str) -> None:
-        super().__init__(app)
-        self.address = address
-
-    def send(self, method: str, path: str, *, headers: dict[str, str], data: bytes | None) -> Answer:
-        response = self.app.test_client().open(
-            path, method=method, headers=headers, data=data, environ_base={"REMOTE_ADDR": self.address}
-        )
-        return Answer(response.status_code, response.headers, response.get_data())
-
-
-class Visitor(Client):
-    """A client that can come from another address."""
-
-    def at(self, address: str) -> "Visitor":
-        other = Visitor(From(self.transport.app, address))
-        other.username, other.email, other.password = self.username, self.email, self.password
-        other.access_token, other.refresh_token = self.access_token, self.refresh_token
-        return other
 
 
 @pytest.fixture
@@ -49,22 +26,13 @@ def limited(make_app: Callable[..., Flask]) -> Limited:
 
     def visit(**amounts: int) -> Visitor:
         limits = {name.replace("_", "-"): Rate(amount, 60) for name, amount in amounts.items()}
-        return Visitor(From(make_app(ratelimit_enabled=True, limits=limits), "203.0.113.7"))
+        return Visitor(make_app(ratelimit_enabled=True, limits=limits))
 
     return visit
 
 
-def guess(visitor: Client, username: str = "nobody", password: str = "wrong as can be") -> Answer:
-    return visitor.post("/token", {"username": username, "password": password})
-
-
 def statuses(knock: Callable[[], Answer], count: int) -> list[int]:
     return [knock().status for _ in range(count)]
-
-
-def check_refused(answer: Answer) -> None:
-    assert (answer.status, answer.code) == (429, "too_many_requests")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 3600
 
 
 def test_one_address_knocks_so_often_and_another_is_not_told_off_for_it(limited: Limited) -> None:
@@ -72,7 +40,7 @@ def test_one_address_knocks_so_often_and_another_is_not_told_off_for_it(limited:
     assert statuses(lambda: visitor.get("/revocations"), 120) == [401] * 120
     check_refused(visitor.get("/revocations"))
     assert visitor.at("203.0.113.8").get("/revocations").status == 401
-    assert guess(visitor).status == 401  # another door
+    assert visitor.guess().status == 401  # another door
 
 
 def test_an_ipv6_customer_is_one_address(limited: Limited) -> None:
@@ -91,17 +59,17 @@ def test_ipv4_written_as_ipv6_is_ipv4(limited: Limited) -> None:
 
 def test_log_ins_are_limited_by_address(limited: Limited) -> None:
     visitor = limited()
-    assert {guess(visitor, f"person{number}").status for number in range(60)} == {401}
-    check_refused(guess(visitor, "person61"))
+    assert {visitor.guess(f"person{number}").status for number in range(60)} == {401}
+    check_refused(visitor.guess("person61"))
 
 
 def test_log_ins_at_one_account_are_limited_by_address_and_lock_nobody_out(limited: Limited) -> None:
     attacker = limited()
     owner = attacker.at("198.51.100.1")
     owner.register("Maria")
-    assert statuses(lambda: guess(attacker, "maria"), 10) == [401] * 10
+    assert statuses(lambda: attacker.guess("maria"), 10) == [401] * 10
     for spelling in ("maria", "MARIA", "Maria"):
-        check_refused(guess(attacker, spelling, PASSWORD))
+        check_refused(attacker.guess(spelling, PASSWORD))
     assert owner.log_in().status == 200
 
 
@@ -188,7 +156,7 @@ def test_a_body_that_cannot_be_read_is_refused_as_ever_and_counts_by_address(lim
 def test_every_answer_tells_its_limits_and_the_tightest(limited: Limited) -> None:
     visitor = limited()
     visitor.register()
-    for answer, left in ((visitor.log_in(), 9), (guess(visitor, visitor.username), 8), (visitor.log_in(), 7)):
+    for answer, left in ((visitor.log_in(), 9), (visitor.guess(visitor.username), 8), (visitor.log_in(), 7)):
         policies = '"log-in-address";q=60;w=60, "log-in-account-and-address";q=10;w=60'
         assert answer.headers["RateLimit-Policy"] == policies
         assert re.fullmatch(rf'"log-in-account-and-address";r={left};t=(59|60)', answer.headers["RateLimit"])
@@ -202,18 +170,18 @@ def test_every_answer_tells_its_limits_and_the_tightest(limited: Limited) -> Non
 
 def test_a_refusal_tells_which_limit_was_reached(limited: Limited) -> None:
     visitor = limited(log_in_address=1)
-    guess(visitor)
-    refused = guess(visitor)
+    visitor.guess()
+    refused = visitor.guess()
     assert refused.headers["RateLimit-Policy"] == '"log-in-address";q=1;w=60'
     assert refused.headers["RateLimit"] == f'"log-in-address";r=0;t={refused.headers["Retry-After"]}'
 
 
 def test_the_limits_can_be_switched_off(make_app: Callable[..., Flask]) -> None:
-    visitor = Visitor(From(make_app(ratelimit_enabled=False, limits={"log-in-address": Rate(1, 60)}), "203.0.113.7"))
-    assert statuses(lambda: guess(visitor), 3) == [401] * 3
-    assert "RateLimit" not in guess(visitor).headers
+    visitor = Visitor(make_app(ratelimit_enabled=False, limits={"log-in-address": Rate(1, 60)}))
+    assert statuses(visitor.guess, 3) == [401] * 3
+    assert "RateLimit" not in visitor.guess().headers
 
 
 def test_two_applications_in_one_process_do_not_share_their_limits(limited: Limited) -> None:
     one, other = limited(log_in_address=1), limited(log_in_address=1)
-    assert [guess(visitor).status for visitor, _ in product((one, other), range(2))] == [401, 429, 401, 429]
+    assert [visitor.guess().status for visitor, _ in product((one, other), range(2))] == [401, 429, 401, 429]

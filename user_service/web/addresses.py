@@ -19,7 +19,8 @@ def parse_address(text: str) -> Address | None:
     """Read an address as proxies write it: with a port, in brackets, with a zone. IPv4 in IPv6 is IPv4 (RFC 4291)."""
     text = text.strip()
     if text.startswith("["):
-        text = text[1:].partition("]")[0]
+        text, bracket, _port = text[1:].partition("]")
+        text = text if bracket else ""
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     with suppress(ValueError):
