@@ -1,4 +1,6 @@
-"""Unmistakable values go through every endpoint; afterwards the databases and the logs are searched for them.
+"""Unmistakable values go through every endpoint; afterwards everything that is left of them is searched for.
+
+That is the database's files, its write-ahead log and a dump of it, the logs at DEBUG, and the refusals.
 
 SECURITY 29, 31, 36, 71, 84, 119, 122, 127, 151. Names, usernames and addresses of mail lie readable in the
 database; nothing else of a person does, and nothing at all of a person stands in a log.
@@ -17,6 +19,7 @@ from sqlalchemy import make_url, select
 from tests.support.crowd import claims_of
 from tests.support.databases import POSTGRESQL, Databases
 from tests.support.people import Client, InProcess
+from tests.support.postgres import PostgresServer
 from tests.test_logs import Log, logging_app
 from user_service.clients.service import Scope, create_client
 from user_service.database import fetch_all
@@ -62,7 +65,16 @@ def stored(url: str, databases: Databases) -> bytes:
     server = databases.postgres
     dump = server.run("pg_dump", "-h", str(server.directory), "-U", "postgres", str(make_url(url).database)).stdout
     assert "COPY public.users" in dump
-    return dump.encode() + (server.directory / "log").read_bytes()
+    return dump.encode() + (server.directory / "log").read_bytes() + written_ahead(server)
+
+
+def written_ahead(server: PostgresServer) -> bytes:
+    """The write-ahead log, from which replicas and archives are fed: its newest segment, from the canary on."""
+    with server.connect() as connection:
+        row = connection.execute("SELECT pg_walfile_name(pg_current_wal_lsn())").fetchone()
+        assert row is not None
+    segment = (server.directory / "data" / "pg_wal" / row[0]).read_bytes().rstrip(b"\0")
+    return segment[max(segment.find(b"canary.user"), 0) :]
 
 
 def disguises(secret: str | bytes) -> set[bytes]:
@@ -80,16 +92,19 @@ def found(secrets: set[str], where: bytes) -> list[str]:
 
 
 class Recorder(InProcess):
-    """Keeps every token that an answer hands out."""
+    """Keeps every token that an answer hands out, and every refusal."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
         self.tokens: set[str] = set()
+        self.refusals: list[bytes] = []
 
     def send(self, *arguments: Any, **options: Any) -> Any:
         answer = super().send(*arguments, **options)
         if answer.body.startswith(b'{"access_token"'):
             self.tokens |= {answer.json["access_token"], answer.json["refresh_token"]}
+        if answer.status >= 400:
+            self.refusals.append(repr(answer.headers).encode() + answer.body)
         return answer
 
 
@@ -110,7 +125,11 @@ def log(app_and_log: tuple[Flask, Log]) -> Log:
 
 @pytest.fixture
 def canary(app: Flask) -> Client:
-    """Somebody unmistakable, logged in after a mistake."""
+    return log_in_after_mistakes(app)
+
+
+def log_in_after_mistakes(app: Flask) -> Client:
+    """Somebody unmistakable."""
     client = Client(Recorder(app))
     assert client.register("canary.user", "canary.mailbox@example.com", PASSWORD).status == 201
     assert client.log_in(password=MISTYPED).status == 401
@@ -199,6 +218,10 @@ def test_nothing_of_a_person_lies_readable_where_it_should_not(
     assert len(log.lines()) > 100
     assert found(hidden, at_rest) == []
     assert found(hidden | READABLE, logged) == []
+    refusals = canary.transport.refusals
+    assert len(refusals) > 50
+    # A member that is unknown is named where the client put it, so what stands as the name of one comes back.
+    assert found((hidden | READABLE) - {PASSWORD}, b"".join(refusals)) == []
 
 
 def test_the_keys_of_the_service_lie_sealed(
@@ -224,7 +247,8 @@ def test_the_keys_of_the_service_lie_sealed(
 def test_a_search_finds_what_lies_open(canary: Client, database_url: str, databases: Databases) -> None:
     """The searches above would notice: a name is stored as it is, and is found on either database."""
     shop(canary)
-    assert found(READABLE - {"Canaria Nightingale"}, stored(database_url, databases)) == [
+    left = stored(database_url, databases)
+    assert found(READABLE - {"Canaria Nightingale"}, left) == [
         "Canaria Goldcrest",
         "canary.mailbox@example.com",
         "canary.user",
