@@ -32,7 +32,7 @@ def configure(*, level: str, is_development: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("sqlalchemy", "urllib3", "alembic"):  # at DEBUG these write out parameters
+    for name in ("sqlalchemy", "user_service.connections", "urllib3", "alembic"):  # at DEBUG these write out parameters
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
