@@ -284,6 +284,15 @@ def test_a_password_that_is_set_ends_every_session_and_obeys_the_rules(app: Flas
     assert event["user_id"] == user_id(person)
 
 
+def test_a_password_that_is_set_opens_a_door_that_guesses_had_closed(app: Flask, person: Client) -> None:
+    for _ in range(40):
+        if person.log_in(password="wrong horse").status == 429:
+            break
+    assert person.log_in().status == 429
+    done(app, "users", "set-password", person.username, "--password-stdin", line=f"{NEW}\n")
+    assert person.log_in(password=NEW).status == 200
+
+
 def test_a_disabled_user_stays_disabled_with_a_new_password(app: Flask, person: Client) -> None:
     done(app, "users", "disable", person.username)
     done(app, "users", "set-password", person.username, "--password-stdin", line=f"{NEW}\n")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
+from user_service.auth import throttle
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import CloseReason, User
 from user_service.auth.service import check_new_password
@@ -83,7 +84,7 @@ def enable_user(user_id: UUID) -> bool:
 
 @retried
 def set_password(user_id: UUID, new_password: str) -> None:
-    """Replace the password, by the rules of registration, and end every session.
+    """Replace the password, by the rules of registration, end every session, and forget who guessed or logged in.
 
     Raises UserNotFound, PasswordRefused.
     """
@@ -94,6 +95,7 @@ def set_password(user_id: UUID, new_password: str) -> None:
         locked, now = _lock(session, user_id), clock.now()
         locked.password_hash, locked.password_scheme = password_hash, scheme
         locked.password_changed_at = locked.updated_at = now
+        throttle.forget(user_id)
         record(Action.PASSWORD_SET, user_id=user_id)
         close_all_sessions(user_id=user_id, reason=CloseReason.PASSWORD_CHANGED)
 
