@@ -153,7 +153,7 @@ def test_a_redis_that_takes_no_writes_counts_as_away_until_it_does(
     node: Node, redis_server: RedisServer, fault: dict[str, str]
 ) -> None:
     visitor = node()
-    assert policy(visitor).endswith(f"q={SHARED};w=60")
+    wait_until_shared(visitor)
     with redis_server.client() as client:
         (name,) = fault
         healthy = client.config_get(name)[name]
