@@ -127,7 +127,17 @@ def test_the_export_holds_no_secret_and_nothing_of_others(person: Client, newcom
     text = person.post("/account/export", {"password": person.password}).text
     for secret in (person.password, person.access_token, person.refresh_token, PAYMENT["payment_token"], "$2b$"):
         assert str(secret) not in text
-    assert other.username not in text
+    listed = [row["id"] for path in ("/sessions", "/account/events") for row in other.get(path).json["data"]]
+    assert len(listed) > 2
+    theirs = [other.username, other.email, other.get("/account").json["id"], *listed]
+    assert [datum for datum in theirs if datum in text] == []
+
+
+def test_the_security_log_holds_nothing_of_others(person: Client, newcomer: Callable[[], Client]) -> None:
+    other = newcomer().join()
+    shown = {row["id"] for row in person.get("/account/events").json["data"]}
+    assert shown
+    assert shown.isdisjoint(row["id"] for row in other.get("/account/events").json["data"])
 
 
 def test_who_has_nothing_but_an_account_gets_that(person: Client) -> None:
