@@ -71,6 +71,7 @@ def assert_counted(grown: Callable[..., float]) -> None:
     assert grown("request_seconds_bucket", route="/token", status="2xx", le="+Inf") == 1
     assert grown("request_seconds_count", route="none", status="4xx") == 1
     assert grown("events_total", action="auth.user.registered", outcome="success") == 1
+    assert grown("hash_seconds_count") == grown("hash_wait_seconds_count") >= 5
 
 
 def test_what_happened_is_counted(client: Client) -> None:

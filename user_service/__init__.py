@@ -72,6 +72,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 def _runtime(settings: Settings) -> Any:
+    from user_service import metrics
     from user_service.auth.tokens import verify_access_token
     from user_service.counting import Counter
     from user_service.runtime import Runtime
@@ -81,6 +82,7 @@ def _runtime(settings: Settings) -> Any:
     # Only development and tests have so few rounds, and what costs a millisecond need not give way to anything.
     gives_way = settings.bcrypt_rounds >= MIN_ROUNDS
     hashing = HashingPool(threads=threads_for(settings.web_concurrency), gives_way=gives_way)
+    hashing.observe = metrics.observe_hash
     return Runtime(
         settings=settings,
         key_ring=_key_ring(settings, hashing),

@@ -37,6 +37,9 @@ _unavailable = Counter(
     "user_service_unavailable_total", "Requests that a missing part made fail, by part.", ("part",), registry=own
 )
 _hashes = Histogram("user_service_hash_seconds", "How long password hashes took.", buckets=HASH_SECONDS, registry=own)
+_hash_waits = Histogram(
+    "user_service_hash_wait_seconds", "How long they waited for their turn.", buckets=HASH_SECONDS, registry=own
+)
 _hash_queue = Gauge(
     "user_service_hash_queue",
     "Password hashes that wait for their turn.",
@@ -83,8 +86,10 @@ def count_unavailable(part: str) -> None:
     _unavailable.labels(part).inc()
 
 
-def observe_hash(seconds: float) -> None:
-    _hashes.observe(seconds)
+def observe_hash(waited: float, took: float) -> None:
+    """In seconds."""
+    _hash_waits.observe(waited)
+    _hashes.observe(took)
 
 
 def set_hash_queue(waiting: int) -> None:

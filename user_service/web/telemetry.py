@@ -21,6 +21,7 @@ from user_service import clock, metrics
 from user_service.database import fetch_all, fetch_one
 from user_service.database_clock import seconds_ahead
 from user_service.extensions import db, metadata
+from user_service.runtime import runtime
 
 PREFIX = "user_service_"
 RECENTLY = timedelta(hours=1)
@@ -36,12 +37,13 @@ log = structlog.get_logger("telemetry")
 @blp.get("/metrics")
 def show() -> Response:
     """For Prometheus, inside only: the shipped proxy keeps it off the public listener."""
-    sample_pools()
+    sample()
     return Response(metrics.exposition(_FromDatabase()), content_type=metrics.CONTENT_TYPE)
 
 
-def sample_pools() -> None:
-    """Note how many connections this process uses right now."""
+def sample() -> None:
+    """Note how many connections this process uses right now, and how many hashes wait in it."""
+    metrics.set_hash_queue(runtime().hashing.stats().waiting)
     for name, engine in db.engines.items():
         if isinstance(engine.pool, QueuePool):
             metrics.set_pool(name or "writer", in_use=engine.pool.checkedout(), size=engine.pool.size())
@@ -54,7 +56,7 @@ def sample_for_ever(app: Any) -> None:
         pause = threading.Event()
         with app.app_context():
             while not pause.wait(SAMPLE_SECONDS):
-                sample_pools()
+                sample()
 
     threading.Thread(target=run, name="telemetry", daemon=True).start()
 
