@@ -142,9 +142,9 @@ def _open_session(user: Row[Any], attempt: Attempt, rehashed: tuple[str, str] | 
             raise InvalidCredentials
         if rehashed is not None:
             current.password_hash, current.password_scheme = rehashed
-        throttle.succeed(attempt)
         grant = sessions.open_session(user.id)
         record(Action.LOGGED_IN, user_id=user.id, session_id=grant.session_id)
+        throttle.succeed(attempt)  # last, for whoever tries at the same time waits for this row
         return grant
 
 
