@@ -18,6 +18,7 @@ LAYERS = (
         1,
         (
             "database.py",
+            "compiled.py",
             "database_clock.py",
             "connections.py",
             "principal.py",

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from user_service.compiled import Compiled
 from user_service.connections import SQLITE_BUSY_SECONDS, is_dead
 from user_service.errors import OutcomeUnknown, ServiceUnavailable
 from user_service.extensions import db, metadata
@@ -170,6 +171,11 @@ def _write_turn() -> Iterator[None]:
         yield
     finally:
         _sqlite_writer.release()
+
+
+def read_one(statement: Compiled, **parameters: Any) -> Any | None:
+    """Read one row, or None, as `fetch_one` does, by a statement that was compiled before."""
+    return statement.first(db.engines[READER], parameters)
 
 
 def fetch_one(statement: Executable, **parameters: Any) -> Row[Any] | None:

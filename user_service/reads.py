@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from user_service.auth.models import BlockedSession, LoginSession, User
-from user_service.database import fetch_one
+from user_service.compiled import Compiled
+from user_service.database import fetch_one, read_one
 from user_service.keys.models import SealedDataKey
 from user_service.profile.models import Profile
 
@@ -82,18 +83,18 @@ def _user_statement() -> Select[Any]:
 
 
 _USER_WITH_PROFILE = _user_statement()
-_PRINCIPAL = _principal_statement()
-_PRINCIPAL_WITH_PROFILE = _profile_statement()
+_PRINCIPAL = Compiled(_principal_statement())
+_PRINCIPAL_WITH_PROFILE = Compiled(_profile_statement())
 
 
-def find_principal(session_id: UUID, user_id: UUID) -> Row[Any] | None:
-    """The user and the open session; None when either is gone."""
-    return fetch_one(_PRINCIPAL, session_id=session_id, user_id=user_id)
+def find_principal(session_id: UUID, user_id: UUID) -> Any | None:
+    """The row of the user and the open session; None when either is gone."""
+    return read_one(_PRINCIPAL, session_id=session_id, user_id=user_id)
 
 
-def find_principal_with_profile(session_id: UUID, user_id: UUID) -> Row[Any] | None:
+def find_principal_with_profile(session_id: UUID, user_id: UUID) -> Any | None:
     """The same, with the profile (`profile_id` is None without one) and the wrapped data key."""
-    return fetch_one(_PRINCIPAL_WITH_PROFILE, session_id=session_id, user_id=user_id)
+    return read_one(_PRINCIPAL_WITH_PROFILE, session_id=session_id, user_id=user_id)
 
 
 def find_user_with_profile(user_id: UUID) -> Row[Any] | None:

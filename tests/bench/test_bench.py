@@ -40,3 +40,14 @@ def test_everything_is_measured_without_an_error_and_drawn(tmp_path: Path) -> No
     assert len(told["goals"]) == 12
     subprocess.run([sys.executable, "-m", "bench.plot", figures, tmp_path / "plots"], cwd=ROOT, check=True)
     assert len(list((tmp_path / "plots").glob("*.svg"))) == 3
+
+
+@pytest.mark.slow
+def test_growth_is_measured_at_each_size(tmp_path: Path) -> None:
+    require_postgres()
+    figures = tmp_path / "growth.json"
+    script = [sys.executable, "bench/growth.py", "--sizes", "100", "1000", "--json", str(figures)]
+    subprocess.run(script, cwd=ROOT, check=True, capture_output=True, text=True)
+    told = json.loads(figures.read_text())
+    assert list(told) == ["100", "1000"]
+    assert all(figure > 0 for measured in told.values() for figure in measured.values())

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, insert, select, update
 
 from user_service import clock, metrics
 from user_service.audit.events import Action, Outcome
@@ -16,6 +16,7 @@ from user_service.database import fetch_all, on_commit
 from user_service.extensions import db
 
 log = structlog.get_logger("audit")
+_INSERT = insert(AuditEvent.__table__)  # type: ignore[arg-type]  # a table; not a unit of work, which costs three times as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +90,18 @@ def _record(
     outcome: Outcome,
     detail: dict[str, Any],
 ) -> None:
-    db.session.add(
-        AuditEvent(
-            occurred_at=clock.now(),
-            action=action.value,
-            outcome=outcome.value,
-            user_id=user_id,
-            session_id=session_id,
-            request_id=came_from.request_id,
-            ip=came_from.ip,
-            user_agent=came_from.user_agent,
-            detail=detail,
-        )
-    )
+    event = {
+        "occurred_at": clock.now(),
+        "action": action.value,
+        "outcome": outcome.value,
+        "user_id": user_id,
+        "session_id": session_id,
+        "request_id": came_from.request_id,
+        "ip": came_from.ip,
+        "user_agent": came_from.user_agent,
+        "detail": detail,
+    }
+    db.session.execute(_INSERT, event)
     line = {
         "outcome": outcome.value,
         "user_id": str(user_id) if user_id else None,

@@ -7,10 +7,12 @@ used token closes the session (RFC 9700, 4.14.2).
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, case, exists, literal, select, update
+from sqlalchemy import ColumnElement, bindparam, case, exists, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from user_service import metrics
 from user_service.audit.events import Action, Outcome
@@ -86,29 +88,51 @@ def _is_alive(claims: RefreshClaims, now: datetime) -> tuple[ColumnElement[bool]
     )
 
 
-def _advance(session: Session, claims: RefreshClaims) -> LoginSession | None:
+def _advance(session: Session, claims: RefreshClaims) -> Any | None:
     """The compare-and-set. None means that somebody was here before, or that there is nothing to refresh."""
     now = whole_second()
-    latest = now + timedelta(seconds=runtime().settings.refresh_token_seconds)
-    return session.scalars(
+    values = {
+        "the_session": claims.session_id,
+        "the_user": claims.user_id,
+        "presented": claims.generation,
+        "now": now,
+        "latest": now + timedelta(seconds=runtime().settings.refresh_token_seconds),
+        "next_refresh_jti": uuid4(),
+        "next_access_jti": uuid4(),
+    }
+    return session.connection().execute(_ADVANCE, values).one_or_none()
+
+
+def _advance_statement() -> ReturningUpdate[Any]:
+    """Built once: to build it anew costs as much as the database takes to run it."""
+    sessions, users, blocklist = LoginSession.__table__, User.__table__, BlockedSession.__table__
+    now, latest = bindparam("now", type_=UtcDateTime), bindparam("latest", type_=UtcDateTime)
+    return (
         update(LoginSession)
-        .where(*_is_alive(claims, now), LoginSession.generation == claims.generation)
+        .where(
+            sessions.c.id == bindparam("the_session"),
+            sessions.c.user_id == bindparam("the_user"),
+            sessions.c.ends_at > now,
+            exists().where(users.c.id == bindparam("the_user"), users.c.disabled_at.is_(None)),
+            ~exists().where(blocklist.c.session_id == bindparam("the_session")),
+            sessions.c.generation == bindparam("presented"),
+        )
         .values(
-            generation=LoginSession.generation + 1,
-            refresh_jti=uuid4(),
-            access_jti=uuid4(),
+            generation=sessions.c.generation + 1,
+            refresh_jti=bindparam("next_refresh_jti"),
+            access_jti=bindparam("next_access_jti"),
             issued_at=now,
-            refresh_expires_at=case(
-                (LoginSession.ends_at < latest, LoginSession.ends_at), else_=literal(latest, UtcDateTime)
-            ),
+            refresh_expires_at=case((sessions.c.ends_at < latest, sessions.c.ends_at), else_=latest),
             confirmed_at=None,
             # Who was handed a copy of the tokens that are replaced now is left with none that works.
-            access_floor=case((LoginSession.is_replayed, LoginSession.generation + 1), else_=LoginSession.access_floor),
+            access_floor=case((sessions.c.is_replayed, sessions.c.generation + 1), else_=sessions.c.access_floor),
             is_replayed=False,
         )
-        .returning(LoginSession)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).one_or_none()
+        .returning(*sessions.c)
+    )
+
+
+_ADVANCE = _advance_statement()
 
 
 def _judge(session: Session, claims: RefreshClaims) -> LoginSession | DomainError:

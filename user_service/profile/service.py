@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import Row, Select, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,8 @@ from user_service import clock
 from user_service.audit.events import Action
 from user_service.audit.service import record
 from user_service.database import retried, transaction
-from user_service.errors import ProfileExists, ProfileNotFound
+from user_service.errors import ProfileExists, ProfileNotFound, TokenRevoked
+from user_service.keys.models import SealedDataKey
 from user_service.keys.service import get_data_key, open_data_key
 from user_service.principal import Principal
 from user_service.profile.formats import phone_e164
@@ -61,9 +63,9 @@ def create_profile(*, principal: Principal, name: str, phone: str, shipping_addr
     now = clock.now()
     with transaction() as session:
         data_key = get_data_key(principal.user_id)
-        profile = Profile(user_id=principal.user_id, name=name, created_at=now, updated_at=now)
-        _seal_phone(profile, data_key, phone)
-        _seal_address(profile, data_key, shipping_address)
+        fields = {"name": name, "phone": phone, "shipping_address": shipping_address}
+        columns = _sealed(principal.user_id, data_key, fields)
+        profile = Profile(user_id=principal.user_id, created_at=now, updated_at=now, **columns)
         session.add(profile)
         try:
             session.flush()
@@ -80,23 +82,22 @@ def update_profile(*, principal: Principal, changes: dict[str, Any], check: Chec
     Raises ProfileNotFound, and what `check` raises.
     """
     with transaction() as session:
-        profile = _lock(session, principal)
-        data_key = get_data_key(principal.user_id)
+        profile, data_key = _lock(session, principal)
         check(_view(principal, profile, data_key))
-        if "name" in changes:
-            profile.name = changes["name"]
-        if "phone" in changes:
-            _seal_phone(profile, data_key, changes["phone"])
-        if "shipping_address" in changes:
-            _seal_address(profile, data_key, changes["shipping_address"])
-        profile.updated_at = clock.now()
+        values = {**_sealed(principal.user_id, data_key, changes), "updated_at": clock.now()}
+        session.execute(
+            update(Profile)
+            .where(Profile.user_id == principal.user_id)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
         record(
             Action.PROFILE_UPDATED,
             user_id=principal.user_id,
             session_id=principal.session_id,
             fields=sorted(changes),
         )
-        return _view(principal, profile, data_key)
+        return _view(principal, SimpleNamespace(**{**profile._mapping, **values}), data_key)
 
 
 @retried
@@ -106,8 +107,7 @@ def delete_profile(*, principal: Principal, check: Check) -> None:
     Raises ProfileNotFound, and what `check` raises.
     """
     with transaction() as session:
-        profile = _lock(session, principal)
-        check(_view(principal, profile, get_data_key(principal.user_id)))
+        check(_view(principal, *_lock(session, principal)))
         session.execute(delete(Profile).where(Profile.user_id == principal.user_id))
         record(Action.PROFILE_DELETED, user_id=principal.user_id, session_id=principal.session_id)
 
@@ -125,26 +125,44 @@ def view_of(principal: Owner, row: Any) -> ProfileView:
     return _view(principal, row, data_key)
 
 
-def _lock(session: Session, principal: Principal) -> Profile:
-    profile = session.scalars(
-        select(Profile).where(Profile.user_id == principal.user_id).with_for_update()
-    ).one_or_none()
-    if profile is None:
-        raise ProfileNotFound
-    return profile
-
-
-def _seal_phone(profile: Profile, data_key: DataKey, phone: str) -> None:
-    normal = phone_e164(phone, runtime().settings.default_region)
-    profile.sealed_phone = data_key.seal(phone, binding("profiles", "phone", profile.user_id))
-    profile.sealed_phone_e164 = (
-        data_key.seal(normal, binding("profiles", "phone_e164", profile.user_id)) if normal else None
+def _locked_statement() -> Select[Any]:
+    profiles, data_keys = Profile.__table__, SealedDataKey.__table__
+    return (
+        select(profiles, data_keys.c.key_id, data_keys.c.master_key_id, data_keys.c.wrapped_key)
+        .outerjoin(data_keys, data_keys.c.user_id == profiles.c.user_id)
+        .where(profiles.c.user_id == bindparam("user_id"))
+        .with_for_update(of=profiles)
     )
 
 
-def _seal_address(profile: Profile, data_key: DataKey, address: Address) -> None:
-    text = orjson.dumps(address).decode()
-    profile.sealed_shipping_address = data_key.seal(text, binding("profiles", "shipping_address", profile.user_id))
+_LOCKED = _locked_statement()
+
+
+def _lock(session: Session, principal: Principal) -> tuple[Row[Any], DataKey]:
+    """Raises ProfileNotFound, and TokenRevoked where the account was deleted after the token was checked."""
+    row = session.execute(_LOCKED, {"user_id": principal.user_id}).one_or_none()
+    if row is None:
+        raise ProfileNotFound
+    if row.key_id is None:
+        raise TokenRevoked
+    return row, open_data_key(row.user_id, row.key_id, row.master_key_id, row.wrapped_key)
+
+
+def _sealed(user_id: UUID, data_key: DataKey, fields: dict[str, Any]) -> dict[str, Any]:
+    """The columns that hold these fields."""
+    columns: dict[str, Any] = {}
+    if "name" in fields:
+        columns["name"] = fields["name"]
+    if "phone" in fields:
+        normal = phone_e164(fields["phone"], runtime().settings.default_region)
+        columns["sealed_phone"] = data_key.seal(fields["phone"], binding("profiles", "phone", user_id))
+        columns["sealed_phone_e164"] = (
+            data_key.seal(normal, binding("profiles", "phone_e164", user_id)) if normal else None
+        )
+    if "shipping_address" in fields:
+        text = orjson.dumps(fields["shipping_address"]).decode()
+        columns["sealed_shipping_address"] = data_key.seal(text, binding("profiles", "shipping_address", user_id))
+    return columns
 
 
 def _view(principal: Owner, profile: Any, data_key: DataKey) -> ProfileView:

@@ -13,17 +13,21 @@ from user_service.errors import PreconditionFailed
 
 def etag_of(representation: Any) -> str:
     """A strong tag, without its quotes."""
-    return hashlib.sha256(orjson.dumps(representation)).hexdigest()[:32]
+    return _tag(orjson.dumps(representation))
+
+
+def _tag(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 def respond(schema: Schema, shown: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer with the representation and its tag; 304 without a body where the client has it already."""
-    representation = schema.dump(shown)
-    tag = etag_of(representation)
+    body = orjson.dumps(schema.dump(shown))
+    tag = _tag(body)
     if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
-        response = Response(orjson.dumps(representation), status, headers, mimetype="application/json")
+        response = Response(body, status, headers, mimetype="application/json")
     response.set_etag(tag)
     return response
 

@@ -19,12 +19,12 @@ TRACE_PARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.{0,200})?",
     re.ASCII,
 )
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
 HSTS_SECONDS = 2 * 365 * 86_400
 MAX_USER_AGENT = 256
 
@@ -71,8 +71,8 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    present = {name.lower() for name, _ in response.headers}
+    response.headers.extend(header for header in SECURITY_HEADERS if header[0].lower() not in present)
     response.headers["X-Request-ID"] = g.request_id
     if response.status_code == 204:
         response.headers.pop("Content-Type", None)  # there is no content to be of a type
@@ -103,4 +103,6 @@ def _join_trace(parent: str) -> None:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text[:MAX_USER_AGENT]
     return "".join(character for character in text if character.isprintable())[:MAX_USER_AGENT]

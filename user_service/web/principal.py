@@ -6,7 +6,6 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from flask import g, request
-from sqlalchemy import Row
 
 from user_service.auth import sessions
 from user_service.errors import TokenRequired, TokenRevoked
@@ -16,7 +15,7 @@ from user_service.runtime import runtime
 
 P = ParamSpec("P")
 R = TypeVar("R")
-FindPrincipal = Callable[[UUID, UUID], Row[Any] | None]
+FindPrincipal = Callable[[UUID, UUID], Any | None]
 
 
 def bearer_token() -> str:
@@ -55,7 +54,7 @@ def _authenticate(find: FindPrincipal) -> None:
     g.principal_row = row
 
 
-def find_open_session(claims: AccessClaims, find: FindPrincipal = find_principal) -> Row[Any]:
+def find_open_session(claims: AccessClaims, find: FindPrincipal = find_principal) -> Any:
     """The row of the token's session, which is open, and of its user, who may act. Notes the first use.
 
     Raises TokenRevoked.

@@ -1,0 +1,204 @@
+"""Each fast path answers as its plain counterpart does, byte for byte.
+
+Fast: signatures remembered, statements compiled once, lines of the log written past `logging`. Plain: every signature
+checked, every statement executed by SQLAlchemy, the standard library's JSON.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import delete, text, update
+
+from tests.support.databases import POSTGRESQL
+from tests.support.people import PROFILE, Answer, Client
+from user_service import clock, logs, reads
+from user_service.auth.models import LoginSession, User
+from user_service.compiled import Compiled
+from user_service.database import READER, transaction
+from user_service.extensions import db
+from user_service.keys import ring
+from user_service.runtime import runtime
+from user_service.security.verified_tokens import VerifiedTokens
+
+REQUEST_ID = {"X-Request-ID": "the-same-for-both"}
+Prepare = Callable[[Client, Flask], None]
+
+
+@contextmanager
+def plain(app: Flask) -> Iterator[None]:
+    """The application without its fast paths."""
+    fast = app.extensions["user_service"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compiled, "first", Compiled._first_by_sqlalchemy)
+        app.extensions["user_service"] = replace(fast, verified_tokens=VerifiedTokens(capacity=0))
+        yield
+    app.extensions["user_service"] = fast
+
+
+@pytest.fixture
+def reader(person: Client) -> Client:
+    assert person.post("/profile", PROFILE).status == 201
+    return person
+
+
+def as_is(_person: Client, _app: Flask) -> None: ...
+
+
+def logged_out(person: Client, _app: Flask) -> None:
+    assert person.post("/logout").status == 204
+
+
+def without_a_profile(person: Client, _app: Flask) -> None:
+    assert person.delete("/profile").status == 200
+
+
+def disabled(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(User).values(disabled_at=clock.now()))
+
+
+def deleted(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(delete(User))
+
+
+def below_the_floor(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(LoginSession).values(generation=5, access_floor=3))
+
+
+def of_an_unknown_generation(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(LoginSession).values(generation=0))
+
+
+def with_a_refresh_token(person: Client, _app: Flask) -> None:
+    person.access_token = person.refresh_token
+
+
+def with_an_altered_token(person: Client, _app: Flask) -> None:
+    head, claims, signature = person.access_token.split(".")
+    person.access_token = f"{head}.{claims}.{'A' * len(signature)}"
+
+
+def with_no_token_at_all(person: Client, _app: Flask) -> None:
+    person.access_token = None
+
+
+def after_a_refresh(person: Client, _app: Flask) -> None:
+    assert person.refresh().status == 200
+    assert person.get("/profile/me").status == 200
+
+
+STATES = (as_is, logged_out, without_a_profile, disabled, deleted, below_the_floor, of_an_unknown_generation,
+          with_a_refresh_token, with_an_altered_token, with_no_token_at_all, after_a_refresh)  # fmt: skip
+
+
+def shown(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
+    return answer.status, sorted(answer.headers.items()), answer.body
+
+
+def requests_of(reader: Client, tag: str) -> Iterator[tuple[int, list[tuple[str, str]], bytes]]:
+    conditions = ({}, {"If-None-Match": tag}, {"If-None-Match": f"W/{tag}"}, {"If-None-Match": '"another"'},
+                  {"If-None-Match": "*"}, {"If-None-Match": "nonsense"})  # fmt: skip
+    for headers in conditions:
+        yield shown(reader.get("/profile/me", headers={**REQUEST_ID, **headers}))
+    yield shown(reader.send("HEAD", "/profile/me", headers=REQUEST_ID))
+    yield shown(reader.get("/account", headers=REQUEST_ID))
+    yield shown(reader.get("/sessions", headers=REQUEST_ID))
+    yield shown(reader.put("/profile", {}, headers=REQUEST_ID))
+    yield shown(reader.put("/profile", {"name": "Ada"}, headers={**REQUEST_ID, "If-Match": '"another"'}))
+
+
+@pytest.mark.parametrize("prepare", STATES, ids=lambda state: state.__name__)
+def test_reads_are_answered_alike(reader: Client, app: Flask, prepare: Prepare) -> None:
+    tag = reader.get("/profile/me").headers["ETag"]
+    prepare(reader, app)
+    fast = list(requests_of(reader, tag))
+    again = list(requests_of(reader, tag))
+    with plain(app):
+        unhurried = list(requests_of(reader, tag))
+    assert fast == again == unhurried
+
+
+def test_a_token_that_ran_out_is_answered_alike(reader: Client, app: Flask) -> None:
+    assert reader.get("/profile/me").status == 200
+    with time_machine.travel(clock.now() + timedelta(minutes=16), tick=False):
+        fast = shown(reader.get("/profile/me", headers=REQUEST_ID))
+        with plain(app):
+            unhurried = shown(reader.get("/profile/me", headers=REQUEST_ID))
+    assert fast == unhurried
+    assert b"token_expired" in fast[2]
+
+
+def test_a_token_whose_key_was_retired_is_answered_alike(
+    reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "RELOAD_SECONDS", 0)
+    assert reader.get("/profile/me").status == 200
+    retire = "UPDATE signing_keys SET expires_at = '2020-01-01 00:00:00+00'"
+    with app.app_context(), transaction() as session:
+        session.execute(text(retire if db.engine.dialect.name == POSTGRESQL else retire.replace("+00'", ".000000'")))
+    fast = shown(reader.get("/profile/me", headers=REQUEST_ID))
+    with plain(app):
+        unhurried = shown(reader.get("/profile/me", headers=REQUEST_ID))
+    assert fast == unhurried
+    assert b"invalid_token" in fast[2]
+
+
+@pytest.mark.parametrize("statement", [reads._PRINCIPAL, reads._PRINCIPAL_WITH_PROFILE], ids=["alone", "with profile"])
+def test_a_compiled_statement_reads_the_same_values_of_the_same_types(
+    reader: Client, app: Flask, statement: Compiled
+) -> None:
+    with app.app_context():
+        claims = runtime().verify_access_token(reader.access_token or "")
+        known = {"session_id": claims.session_id, "user_id": claims.user_id}
+        rows = [statement.first(db.engines[READER], known), statement._first_by_sqlalchemy(db.engines[READER], known)]
+        assert repr(rows[0]._asdict()) == repr(rows[1]._asdict())
+        assert [type(value) for value in rows[0]] == [type(value) for value in rows[1]]
+        assert statement.first(db.engines[READER], {**known, "session_id": uuid4()}) is None
+
+
+def test_connections_that_died_are_not_noticed(reader: Client, app: Flask, kind: str) -> None:
+    """The database was started anew, and every connection is dead: no read fails."""
+    if kind != POSTGRESQL:
+        pytest.skip("SQLite has no connection to lose")
+    assert reader.get("/profile/me").status == 200
+    with app.app_context():
+        connections = [db.engines[READER].raw_connection() for _ in range(3)]
+        for connection in connections:
+            connection.dbapi_connection.pgconn.finish()
+            connection.close()
+    assert [reader.get("/profile/me").status for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "José",
+        "\u2028line",
+        "\x85",
+        "\x1b[31m",
+        "\u202eforged",
+        '"quoted"\n',
+        "\ud800",
+        2**70,
+        None,
+        UUID(int=7),
+    ],
+)
+def test_a_line_of_the_log_is_ascii_and_says_what_the_standard_library_says(value: Any) -> None:
+    event = {"event": "x", "value": value}
+    line = logs._as_json(None, "info", event)
+    assert line.isascii()
+    assert "\n" not in line
+    assert json.loads(line) == json.loads(json.dumps(event, default=str))

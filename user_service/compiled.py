@@ -1,0 +1,87 @@
+"""Statements compiled once, for the hottest paths (docs/decisions/0015-statements-compiled-once.md).
+
+The SQL, the parameters and the conversion of every value are SQLAlchemy's own; what is left out is what it builds
+around each execution. What goes wrong goes wrong as it does there.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+
+Convert = Callable[[Any], Any]
+
+
+class Compiled:
+    """One reading statement for one row, run in autocommit on an engine made for that. Parameters go by name."""
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+        self._forms: dict[str, _Form] = {}
+
+    def first(self, engine: Engine, parameters: dict[str, Any]) -> Any | None:
+        """The first row, with its columns as attributes, or None.
+
+        Raises what SQLAlchemy raises. Where the connection turns out to be dead, the others of its age are dropped
+        with it, and the statement is tried once more.
+        """
+        form = self._forms.get(engine.dialect.name) or self._prepare(engine.dialect)
+        driver = engine.dialect.loaded_dbapi
+        try:
+            connection = engine.raw_connection()
+        except driver.Error:
+            return self._first_by_sqlalchemy(engine, parameters)
+        try:
+            return form.run(connection, parameters)
+        except driver.Error as error:
+            if not engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
+                raise DBAPIError.instance(form.sql, None, error, driver.Error, dialect=engine.dialect) from error
+            engine.pool._invalidate(connection, error)  # with all of its age, as SQLAlchemy does
+            return self._first_by_sqlalchemy(engine, parameters)
+        finally:
+            connection.close()
+
+    def _prepare(self, dialect: Dialect) -> "_Form":
+        return self._forms.setdefault(dialect.name, _Form(self.statement, dialect))
+
+    def _first_by_sqlalchemy(self, engine: Engine, parameters: dict[str, Any]) -> Any | None:
+        with engine.connect() as connection:
+            return connection.execute(self.statement, parameters).first()
+
+
+class _Form:
+    """The statement as one driver takes it."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.sql = str(compiled)
+        self._order: list[str] | None = compiled.positiontup
+        binds = {name: bind for bind, name in compiled.bind_names.items()}  # a name may stand in several places
+        self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._binds: dict[str, Convert] = {
+            name: convert
+            for name, bind in binds.items()
+            if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        columns = statement.exported_columns
+        self._row: Any = namedtuple("Row", columns.keys())  # type: ignore[misc]  # its names are the statement's
+        self._converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+
+    def run(self, connection: Any, parameters: dict[str, Any]) -> Any | None:
+        values = {**self._constants, **parameters}
+        for name, convert in self._binds.items():
+            values[name] = convert(values[name])
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self.sql, values if self._order is None else [values[name] for name in self._order])
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        return self._row._make(map(_converted, self._converts, rows[0])) if rows else None
+
+
+def _converted(convert: Convert | None, value: Any) -> Any:
+    return value if convert is None else convert(value)
