@@ -23,6 +23,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from user_service.doors import Rate, parse_limits
+from user_service.mail.configuration import check_sender, check_smtp_url
 from user_service.settings import Settings
 
 INSTANCE = Path(__file__).resolve().parent / "instance"
@@ -110,6 +111,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "ratelimit_enabled": env.bool("RATELIMIT_ENABLED", True),
         "limits": env.limits("LIMITS", ""),
         "cors_origins": env.origins("CORS_ORIGINS", "", is_local=is_local),
+        **_mail(env),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
         "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
@@ -157,6 +159,30 @@ def _origins(text: str, *, is_local: bool) -> tuple[str, ...]:
         if origin != "*" and not ORIGIN.fullmatch(origin):
             raise ValidationError(f"{origin!r} is no origin; write it as browsers do: https://shop.example.com")
     return origins
+
+
+def _mail(env: FileAwareEnv) -> dict[str, Any]:
+    """Without SMTP_URL mail waits in the outbox; with it there has to be a sender."""
+    smtp_url = env.str("SMTP_URL", None, validate=_checked_by(check_smtp_url))
+    mail_from = env.str("MAIL_FROM", None, validate=_checked_by(check_sender))
+    if smtp_url is not None and mail_from is None:
+        env._errors["MAIL_FROM"].append("it is not set; SMTP_URL needs a sender, such as no-reply@example.com")
+    return {
+        "smtp_url": smtp_url,
+        "mail_from": mail_from,
+        "require_email_verification": env.bool("REQUIRE_EMAIL_VERIFICATION", False),
+        "link_base_url": _url(env, "LINK_BASE_URL", "") if _is_given("LINK_BASE_URL") else None,
+    }
+
+
+def _checked_by(check: Callable[[str], None]) -> Callable[[str | None], None]:
+    def validate(value: str | None) -> None:
+        try:
+            check(value or "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    return validate
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:

@@ -53,16 +53,19 @@ logconfig_dict = {
 
 def when_ready(_server):
     if _settings.is_development:
-        print(f"\n  User Service   {_settings.public_url}\n  API docs       {_settings.public_url}/docs\n", flush=True)
+        print(f"\n  User Service   {_settings.public_url}\n  API docs       {_settings.public_url}/docs", flush=True)
+        print(f"  Mail           {_settings.public_url}/development/mail\n", flush=True)
 
 
 def post_worker_init(worker):
-    from user_service.startup import check_in_background
+    from user_service.startup import check_in_background, deliver_mail_in_background
     from user_service.web.telemetry import sample_for_ever
     from wsgi import app
 
     sample_for_ever(app)
     check_in_background(app, turn=(worker.age - 1) % workers)
+    if _settings.is_development:
+        deliver_mail_in_background(app)
 
 
 def worker_exit(_server, _worker):

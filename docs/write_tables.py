@@ -26,6 +26,7 @@ DERIVED = {
     **dict.fromkeys(NEEDED, "required in production"),
     "JWT_ISSUER": "`PUBLIC_URL`",
     "JWT_AUDIENCE": "the issuer",
+    "LINK_BASE_URL": "the built-in pages",
     "WEB_CONCURRENCY": "one a core",
     "DATABASE_POOL_SIZE": "8, less with many workers",
 }

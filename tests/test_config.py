@@ -46,6 +46,7 @@ SWITCHES = {
     "DATABASE_PREPARE": "database_prepare",
     "RATELIMIT_ENABLED": "ratelimit_enabled",
 }
+OFF_AT_FIRST = {"REQUIRE_EMAIL_VERIFICATION": "require_email_verification"}
 # Name: the setting, what it is with REQUIRED alone, what is taken, what is refused.
 TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "APP_ENV": ("app_env", "production", ["production"], ["prod", "Production", "", "debug"]),
@@ -73,6 +74,11 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "JWT_AUDIENCE": ("jwt_audience", "https://users.example.com", ["shop"], [""]),
     "DEFAULT_REGION": ("default_region", "US", ["GB", "BR"], ["UK", "us", "", "USA"]),
     "BIND": ("bind", "0.0.0.0", ["127.0.0.1", "unix"], [""]),
+    "MAIL_FROM": (
+        *("mail_from", None, ["no-reply@example.com", "User Service <no-reply@example.com>"]),
+        ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com"],
+    ),
+    "LINK_BASE_URL": ("link_base_url", None, ["https://shop.example.com/mail"], ["", "shop.example.com", "https://"]),
     "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
     "LIMITS": (
         *("limits", {}, []),
@@ -136,7 +142,8 @@ def refused(load: Load, cases: list[tuple[str, str]]) -> list[tuple[str, str, st
 
 def test_every_setting_is_read_and_has_the_documented_default(load: Load) -> None:
     defaults = {setting: default for setting, default, *_ in (*NUMBERS.values(), *TEXTS.values())}
-    defaults |= dict.fromkeys(SWITCHES.values(), True)
+    defaults |= dict.fromkeys(SWITCHES.values(), True) | dict.fromkeys(OFF_AT_FIRST.values(), False)
+    defaults["smtp_url"] = None
     settings = load(**REQUIRED)
     assert {name: getattr(settings, name) for name in defaults} == defaults
     assert {field.name for field in fields(Settings)} == {*defaults, "master_keys"}
@@ -146,7 +153,9 @@ def test_every_setting_takes_what_is_right(load: Load) -> None:
     numbers = {(name, str(value)): (each[0], value) for name, each in NUMBERS.items() for value in each[2:]}
     texts = {(name, text): (each[0], text) for name, each in TEXTS.items() for text in each[2]}
     words = {"true": True, "1": True, "on": True, "false": False, "0": False, "no": False}
-    switches = {(name, word): (each, value) for name, each in SWITCHES.items() for word, value in words.items()}
+    switches = {
+        (name, word): (each, value) for name, each in (SWITCHES | OFF_AT_FIRST).items() for word, value in words.items()
+    }
     cases = {**numbers, **texts, **switches}
     read = {case: getattr(load(**{**REQUIRED, case[0]: case[1]}), setting) for case, (setting, _) in cases.items()}
     assert read == {case: value for case, (_, value) in cases.items()}
@@ -158,7 +167,7 @@ def test_every_setting_refuses_what_is_wrong_and_names_itself(load: Load) -> Non
         (name, str(text)) for name, each in NUMBERS.items() for text in (each[2] - 1, each[3] + 1, "x", "1.5", "")
     ]
     texts = [(name, text) for name, each in TEXTS.items() for text in each[3] if name != "APP_ENV"]
-    switches = [(name, text) for name in SWITCHES for text in ("maybe", "2", "")]
+    switches = [(name, text) for name in SWITCHES | OFF_AT_FIRST for text in ("maybe", "2", "")]
     assert refused(load, [*numbers, *texts, *switches, ("BCRYPT_ROUNDS", "4")]) == []
 
 
@@ -245,3 +254,25 @@ def test_no_setting_and_no_message_shows_a_secret(load: Load) -> None:
     message = message_of(load, **{**REQUIRED, "PORT": "x"})
     shown = repr(settings) + str(settings) + message
     assert not [secret for secret in ("hunter2-canary", encoded(KEY), repr(KEY)) if secret in shown]
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://mail.example.com", "smtp://u:p%40@m:587", "smtps://m", "smtp://m?starttls=off"]
+)
+def test_mail_has_a_server_and_a_sender(load: Load, url: str) -> None:
+    assert load(**REQUIRED, SMTP_URL=url, MAIL_FROM="no-reply@example.com").smtp_url == url
+    with pytest.raises(ConfigurationError, match="MAIL_FROM: it is not set"):
+        load(**REQUIRED, SMTP_URL=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "mail.example.com", "http://m", "smtp://", "smtp://m:x", "smtp://m/path", "smtp://m?starttls=no"),
+        "smtp://u:hunter2-canary@m?starttls=off",
+    ],
+)
+def test_a_wrong_mail_server_is_refused_and_its_password_not_shown(load: Load, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="SMTP_URL") as refusal:
+        load(**REQUIRED, SMTP_URL=url, MAIL_FROM="no-reply@example.com")
+    assert "hunter2" not in str(refusal.value)

@@ -20,7 +20,7 @@ def create_app(settings: Settings) -> Flask:
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
     from user_service.auth import tokens
-    from user_service.web import cors, docs, hooks, problems, telemetry
+    from user_service.web import cors, docs, hooks, mailed_links, problems, telemetry
     from user_service.web.openapi import Api
 
     app = Flask("user_service", static_folder=None)
@@ -34,7 +34,8 @@ def create_app(settings: Settings) -> Flask:
     cors.init_app(app, settings)
     problems.init_app(app)
     api = Api(app)
-    _register_blueprints(api, settings)
+    _register_blueprints(app, api, settings)
+    mailed_links.init_app(app)
     docs.init_app(app, api)
     app.register_blueprint(telemetry.blp)
     _register_commands(app)
@@ -117,20 +118,23 @@ def _bind_database(app: Flask) -> None:
         connections.prepare(db.engine, db.engines[READER])
 
 
-def _register_blueprints(api: Any, settings: Settings) -> None:
+def _register_blueprints(app: Flask, api: Any, settings: Settings) -> None:
     from user_service.account.routes import blp as account
     from user_service.auth.introspection_routes import blp as services
+    from user_service.auth.recovery_routes import blp as recovery
     from user_service.auth.routes import blp as auth
     from user_service.internal.routes import blp as internal
     from user_service.payment.routes import blp as payment
     from user_service.profile.routes import blp as profile
     from user_service.web.health import blp as health
 
-    for blueprint in (auth, account, profile, payment, services, internal, health):
+    for blueprint in (auth, recovery, account, profile, payment, services, internal, health):
         api.register_blueprint(blueprint)
     if settings.is_development:
+        from user_service.development.mail_routes import pages
         from user_service.development.routes import blp as development
 
+        app.register_blueprint(pages)
         api.register_blueprint(development)
 
 

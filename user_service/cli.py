@@ -9,6 +9,7 @@ from user_service.commands.audit import audit
 from user_service.commands.clients import clients
 from user_service.commands.doctor import doctor
 from user_service.commands.keys import keys, vault
+from user_service.commands.mail import mail
 from user_service.commands.passwords import read_line
 from user_service.commands.prune import prune
 from user_service.commands.sessions import sessions
@@ -69,4 +70,4 @@ def _summary(users: int, added: int) -> str:
     return f"Added {added} users." + (f" {there} were there already and are as they were." if there else "")
 
 
-COMMANDS: list[click.Command] = [seed, users, sessions, audit, keys, vault, clients, prune, doctor]
+COMMANDS: list[click.Command] = [seed, users, sessions, audit, keys, vault, clients, mail, prune, doctor]

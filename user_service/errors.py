@@ -52,6 +52,16 @@ class AccountDisabled(DomainError):
     detail = "This account is disabled. Ask the support of the service to enable it."
 
 
+class EmailNotVerified(DomainError):
+    code = "email_not_verified"
+    detail = "Verify your e-mail address first: open the link that was mailed to you, or ask for a new one."
+
+
+class OneTimeTokenInvalid(DomainError):
+    code = "one_time_token_invalid"
+    detail = "This link was used already, is too old, or was replaced by a newer one. Ask for a new one."
+
+
 class TokenRequired(DomainError):
     code = "token_required"
     detail = "Send the access token in one header: Authorization: Bearer <token>."

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from user_service import clock
 from user_service.audit.events import Action
-from user_service.audit.service import list_events, pseudonymize, record, record_anonymously
-from user_service.auth import throttle
-from user_service.auth.models import CloseReason, User
+from user_service.audit.service import list_events, record
+from user_service.auth.erasure import erase
+from user_service.auth.models import User
 from user_service.auth.password_service import lock_proven_user, prove_password
-from user_service.auth.sessions import close_all_sessions, list_sessions
+from user_service.auth.sessions import list_sessions
 from user_service.database import retried, transaction
 from user_service.errors import PaymentInfoNotFound, UserNotFound
-from user_service.keys.service import destroy_data_key
+from user_service.mail.outbox import list_messages
 from user_service.payment import service as payment
 from user_service.principal import Principal
 from user_service.profile import service as profile
@@ -27,7 +27,7 @@ from user_service.reads import find_user_with_profile
 # How long backups of `data_keys` may be kept (docs/backup.md): after it nobody can open what older dumps hold.
 DATA_KEY_BACKUP_RETENTION = timedelta(days=30)
 EVERYTHING = 1_000_000
-ERASED = ("account", "profile", "payment_info", "sessions", "data_key", "identity in the security log")
+ERASED = ("account", "profile", "payment_info", "sessions", "data_key", "mails", "identity in the security log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Export:
     payment_info: payment.PaymentInfoView | None
     sessions: Sequence[Row[Any]]
     security_events: Sequence[Row[Any]]
+    mails: Sequence[Row[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def export_account(*, principal: Principal, password: str) -> Export:
         payment_info=_payment_info(principal),
         sessions=list_sessions(user_id=user.id, before=None, limit=EVERYTHING),
         security_events=list_events(user_id=user.id, before=None, limit=EVERYTHING),
+        mails=list_messages(user_id=user.id),
     )
 
 
@@ -96,28 +98,21 @@ def delete_account(*, principal: Principal, password: str) -> Receipt:
     """
     user = prove_password(principal=principal, password=password)
     with transaction() as session:
-        lock_proven_user(session, user)
-        return _erase(session, user.id)
+        return _erase(session, lock_proven_user(session, user))
 
 
 @retried
 def erase_user(user_id: UUID) -> Receipt:
     """The same for an operator, who knows no password. Raises UserNotFound."""
     with transaction() as session:
-        if session.scalars(select(User.id).where(User.id == user_id).with_for_update()).one_or_none() is None:
+        user = session.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
+        if user is None:
             raise UserNotFound
-        return _erase(session, user_id, by="operator")
+        return _erase(session, user, by="operator")
 
 
-def _erase(session: Session, user_id: UUID, **detail: Any) -> Receipt:
-    pseudonym, now = uuid4(), clock.now()
-    destroy_data_key(user_id)
-    throttle.forget(user_id)
-    close_all_sessions(user_id=user_id, reason=CloseReason.ACCOUNT_DELETED)
-    session.flush()
-    pseudonymize(user_id=user_id, pseudonym=pseudonym)
-    session.execute(delete(User).where(User.id == user_id).execution_options(synchronize_session=False))
-    record_anonymously(Action.ACCOUNT_DELETED, user_id=pseudonym, **detail)
+def _erase(session: Session, user: User, **detail: Any) -> Receipt:
+    pseudonym, now = erase(session, user, Action.ACCOUNT_DELETED, **detail), clock.now()
     return Receipt(pseudonym, now, ERASED, now + DATA_KEY_BACKUP_RETENTION)
 
 

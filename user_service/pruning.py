@@ -14,14 +14,17 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from user_service import clock
 from user_service.audit.models import AuditEvent
 from user_service.auth.attempts import MEMORY
+from user_service.auth.erasure import erase_unverified
 from user_service.auth.models import BlockedSession, LoginSession, LoginThrottle
 from user_service.database import Base, retried, transaction
 from user_service.keys.models import SealedSigningKey
+from user_service.mail.models import OneTimeToken, OutboxMessage
 
 BATCH = 1_000
 # A session's tokens are dead when its end has passed; the margin is for clocks that disagree.
 MARGIN = timedelta(minutes=10)
 AUDIT_RETENTION = timedelta(days=365)
+SENT_MAIL_RETENTION, UNSENT_MAIL_RETENTION = timedelta(days=7), timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,22 @@ RULES = (
     ),
     _Rule(LoginThrottle, LoginThrottle.id, lambda now: LoginThrottle.updated_at < now - MEMORY),
     _Rule(SealedSigningKey, SealedSigningKey.kid, lambda now: SealedSigningKey.expires_at < now - MARGIN),
+    _Rule(
+        OutboxMessage,
+        OutboxMessage.id,
+        lambda now: or_(
+            OutboxMessage.sent_at < now - SENT_MAIL_RETENTION, OutboxMessage.gave_up_at < now - UNSENT_MAIL_RETENTION
+        ),
+    ),
+    _Rule(OneTimeToken, OneTimeToken.digest, lambda now: OneTimeToken.expires_at < now),
     _Rule(AuditEvent, AuditEvent.id, lambda now: AuditEvent.occurred_at < now - AUDIT_RETENTION),
 )
 
 
 def prune() -> dict[str, int]:
     """Remove everything that is due; returns how many rows of each table went."""
-    return {rule.model.__tablename__: _prune(rule) for rule in RULES}
+    removed = {rule.model.__tablename__: _prune(rule) for rule in RULES}
+    return {**removed, "users": erase_unverified()}
 
 
 def _prune(rule: _Rule) -> int:

@@ -31,6 +31,10 @@ class Settings:
     ratelimit_enabled: bool = True
     limits: Mapping[str, Rate] = field(default_factory=dict)
     cors_origins: tuple[str, ...] = ()
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    require_email_verification: bool = False
+    link_base_url: str | None = None
     trusted_proxies: int = 0
     port: int = 8000
     bind: str = "127.0.0.1"
@@ -71,6 +75,10 @@ MEANINGS = {
     "RATELIMIT_ENABLED": "`false` switches the limits off, for load tests",
     "LIMITS": "limits other than the [table's](docs/limits.md): `log-in-address=300/minute, register-all=1000/minute`",
     "CORS_ORIGINS": "whose pages may call the API: `https://shop.example.com, https://app.example.com`",
+    "SMTP_URL": "the server of [mail](#mail): `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`",
+    "MAIL_FROM": "the sender of mail: `Shop <no-reply@example.com>`",
+    "REQUIRE_EMAIL_VERIFICATION": "`true`: who has not verified the address cannot log in",
+    "LINK_BASE_URL": "where mailed links lead, a front end of yours",
     "TRUSTED_PROXIES": "how many hops of `X-Forwarded-For` are believed",
     "PORT": "where it listens",
     "BIND": "on which address",

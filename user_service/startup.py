@@ -10,7 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from user_service.checks.configuration import check_configuration
 from user_service.checks.database import check_services
+from user_service.errors import DomainError
 from user_service.keys.rotation import find_missing_master_key
+from user_service.mail.delivery import deliver_due
+from user_service.mail.transports import Transport, transport_for
 from user_service.runtime import runtime
 from user_service.security.vault import MasterKeyMissing
 
@@ -28,6 +31,23 @@ def check_in_background(app: Flask, *, turn: int) -> None:
     over the second.
     """
     threading.Thread(target=_check, args=(app, turn), name="startup-check", daemon=True).start()
+
+
+def deliver_mail_in_background(app: Flask) -> None:
+    """Development needs no second process: each worker sends what is due, once a second."""
+    transport = transport_for(app.extensions["user_service"].settings)
+    if transport is not None:
+        threading.Thread(target=_deliver_mail, args=(app, transport), name="mail", daemon=True).start()
+
+
+def _deliver_mail(app: Flask, transport: Transport) -> None:
+    pause = threading.Event()
+    while not pause.wait(RETRY_SECONDS):
+        try:
+            with app.app_context():
+                deliver_due(transport)
+        except (SQLAlchemyError, DomainError) as error:
+            log.warning("mail.not_delivered", error=type(error).__name__)
 
 
 def _check(app: Flask, turn: int) -> None:

@@ -11,6 +11,7 @@ from user_service.audit.models import AuditEvent
 from user_service.auth.models import LoginSession, User
 from user_service.database import Base
 from user_service.extensions import db
+from user_service.mail.models import OutboxMessage
 from user_service.payment.models import PaymentInfo
 from user_service.profile.models import Profile
 
@@ -26,6 +27,8 @@ SHOWN: dict[type[Base], tuple[str, dict[str, str]]] = {
             "email": "email",
             "email_key": KEY,
             "email_verified_at": "email_verified",
+            "pending_email": "pending_email",
+            "verify_by": "72 hours after created_at, or none",
             "password_hash": SECRET,
             "password_scheme": SECRET,
             "password_changed_at": "password_changed_at",
@@ -69,6 +72,16 @@ SHOWN: dict[type[Base], tuple[str, dict[str, str]]] = {
             **dict.fromkeys(("is_replayed", "access_floor"), STATE),
             "ip": "ip",
             "user_agent": "user_agent",
+            "refreshed_from": "refreshed_from",
+        },
+    ),
+    OutboxMessage: (
+        "mails",
+        {
+            **{name: name for name in ("id", "kind", "recipient", "context", "created_at", "sent_at")},
+            "user_id": "the account's id",
+            "sought_email_key": KEY,
+            **dict.fromkeys(("attempts", "next_attempt_at", "gave_up_at", "last_error"), "how the sending goes"),
         },
     ),
     AuditEvent: (
@@ -81,7 +94,8 @@ SHOWN: dict[type[Base], tuple[str, dict[str, str]]] = {
         },
     ),
 }
-NOT_OF_PERSONS = {"data_keys", "service_secrets", "signing_keys", "token_blocklist", "service_clients"}
+KEYS = {"data_keys", "service_secrets", "signing_keys"}
+NOT_OF_PERSONS = {*KEYS, "one_time_tokens", "token_blocklist", "service_clients"}
 
 
 def exported(person: Client) -> dict[str, Any]:

@@ -36,7 +36,7 @@ HEADERS_OF_STATUS = {
     429: ("Retry-After", "[0-9]+$"),
     503: ("Retry-After", "[0-9]+$"),
 }
-CACHEABLE = re.compile(r"/(docs|errors|openapi\.json|\.well-known/jwks\.json)(/|$)")
+CACHEABLE = re.compile(r"/(docs|links|errors|openapi\.json|\.well-known/jwks\.json)(/|$)")
 
 # What would tell a stranger how the service is made. Names stand as whole words, so that prose is left alone.
 LEAKS = {
@@ -95,12 +95,19 @@ CHANGE_PASSWORD = Place("PUT", "/account/password", {"current_password": "not th
 EXPORT = Place("POST", "/account/export", {"password": "not the one"})
 DELETE_ACCOUNT = Place("DELETE", "/account", {"password": "not the one"})
 
+CHANGE_EMAIL = Place("PUT", "/account/email", {"email": "hostile.two@example.com", "password": "not the one"})
+FORGOT = Place("POST", "/password/forgot", {"email": "nobody.at.all@example.com"})
+RESET = Place("POST", "/password/reset", {"token": "e30", "new_password": PASSWORD})
+VERIFY = Place("POST", "/email/verify", {"token": "e30"})
+SEND_VERIFICATION = Place("POST", "/email/verification", {"email": "nobody.at.all@example.com"})
+
 PLACES = (
     *(REGISTER, LOG_IN, REFRESH, LOG_OUT, CREATE_PROFILE, CHANGE_PROFILE, STORE_PAYMENT, REPLACE_PAYMENT),
     *(CHANGE_PASSWORD, EXPORT, DELETE_ACCOUNT),
+    *(CHANGE_EMAIL, FORGOT, RESET, VERIFY, SEND_VERIFICATION),
 )
 # Every member that there is, each at one place: what creates and what changes share their rules.
-ONE_OF_EACH = (REGISTER, LOG_IN, REFRESH, LOG_OUT, CHANGE_PROFILE, REPLACE_PAYMENT, CHANGE_PASSWORD)
+ONE_OF_EACH = (REGISTER, LOG_IN, REFRESH, LOG_OUT, CHANGE_PROFILE, REPLACE_PAYMENT, CHANGE_PASSWORD, RESET)
 BODILESS = (
     ("GET", "/profile/me"),
     ("GET", "/profile/payment_info"),

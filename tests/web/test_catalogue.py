@@ -19,7 +19,8 @@ PACKAGE = Path(__file__).parents[2] / "user_service"
 PUBLISHED = """
 400 bad_request invalid_json
 401 token_required invalid_credentials invalid_token token_expired token_revoked refresh_token_reused
-403 account_disabled forbidden wrong_password insufficient_scope
+401 one_time_token_invalid
+403 account_disabled forbidden wrong_password insufficient_scope email_not_verified
 404 not_found profile_not_found payment_info_not_found session_not_found error_not_found
 404 client_not_found key_not_found user_not_found
 405 method_not_allowed

@@ -61,9 +61,18 @@ CONDITIONS = {
     "If-Match": {f"{method} /profile{part}" for method in ("PUT", "DELETE") for part in ("", "/payment_info")},
     "If-None-Match": {"GET /profile/me", "GET /profile/payment_info"},
 }
-WITHOUT_TOKEN = {"POST /register", "POST /token", "POST /token/refresh", "GET /.well-known/jwks.json", "GET /users"} | {
-    f"GET {path}" for path in ("/healthz", "/readyz", "/errors", "/errors/{code}", "/openapi.json")
-}
+WITHOUT_TOKEN = {f"POST {path}" for path in ("/password/forgot", "/password/reset")}
+WITHOUT_TOKEN |= {f"POST {path}" for path in ("/email/verify", "/email/verification")}
+WITHOUT_TOKEN |= {
+    "POST /register",
+    "POST /token",
+    "POST /token/refresh",
+    "GET /.well-known/jwks.json",
+    "GET /users",
+} | {f"GET {path}" for path in ("/healthz", "/readyz", "/errors", "/errors/{code}", "/openapi.json")}
+
+# Pages for people, and for Prometheus.
+NO_OPERATIONS = ("docs.", "links.", "development_mail.", "telemetry.")
 
 
 @pytest.fixture
@@ -101,7 +110,7 @@ def test_every_route_is_in_the_document_and_nothing_else(app_env: str) -> None:
     routes = {
         f"{method} {path}"
         for rule in rules
-        if not rule.endpoint.startswith(("docs.", "telemetry."))  # pages for people, and for Prometheus
+        if not rule.endpoint.startswith(NO_OPERATIONS)
         for path in [re.sub("<(?:[^:<>]+:)?([^<>]+)>", "{\\1}", rule.rule)]
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }

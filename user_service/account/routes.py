@@ -12,6 +12,7 @@ from user_service.auth import tokens
 from user_service.auth.password_service import change_password as set_new_password
 from user_service.auth.schemas import TokenPairSchema
 from user_service.auth.service import get_user
+from user_service.auth.verification import request_email_change
 from user_service.web.limits import Door, limited
 from user_service.web.openapi import Blueprint
 from user_service.web.paging import PageRequestSchema, page
@@ -44,6 +45,27 @@ def change_password(payload: dict[str, str]) -> dict[str, Any]:
     Every session ends, on every device; the answer holds the tokens of a new one.
     """
     return tokens.issue(set_new_password(principal=principal(), **payload))
+
+
+@blp.route("/account/email", methods=["PUT"])
+@authenticated()
+@limited(Door.CHANGE_EMAIL)
+@blp.arguments(schemas.EmailChangeRequestSchema)
+@blp.problems("wrong_password", "email_taken")
+@blp.response(202, schemas.EmailChangeResponseSchema)
+def change_email(payload: dict[str, str]) -> dict[str, Any]:
+    """Change your e-mail address
+
+    A link goes to the new address; until it is opened the old one counts, and it is told. Your present address, sent
+    again, takes back a change that waits.
+    """
+    pending = request_email_change(principal=principal(), **payload)
+    if pending is None:
+        return {"message": "Your address stays as it is.", "pending_email": None}
+    return {
+        "message": f"A mail is on its way to {pending}. Your address changes when its link is opened.",
+        "pending_email": pending,
+    }
 
 
 @blp.route("/account/events", methods=["GET"])

@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from user_service.auth.devices import device_of
-from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Password, SessionSchema
+from user_service.auth.schemas import NEW_PASSWORD, SESSION_ID, USER_ID, Email, Password, SessionSchema
 from user_service.payment.schemas import PaymentInfoSchema
 from user_service.profile.schemas import ProfileResponseSchema
 from user_service.web.paging import PaginationSchema
@@ -27,7 +27,7 @@ class AccountSchema(Schema):
     email_verified = fields.Function(
         lambda user: user.email_verified_at is not None, required=True, metadata={"type": "boolean"}
     )
-    pending_email = fields.Constant(None, required=True, dump_only=True, metadata={"type": "string", "format": "email"})
+    pending_email = fields.String(required=True, allow_none=True, metadata={"format": "email"})
     created_at = Moment(required=True)
     password_changed_at = Moment(required=True)
 
@@ -43,6 +43,23 @@ class PasswordSchema(Schema):
     example = {"password": "correct horse battery"}
 
     password = Password(required=True)
+
+
+class EmailChangeRequestSchema(Schema):
+    example = {"email": "maria.silva@example.com", "password": "correct horse battery"}
+
+    email = Email(required=True)
+    password = Password(required=True)
+
+
+class EmailChangeResponseSchema(Schema):
+    example = {
+        "message": "A mail is on its way to maria.silva@example.com. Your address changes when its link is opened.",
+        "pending_email": "maria.silva@example.com",
+    }
+
+    message = fields.String(required=True)
+    pending_email = fields.String(required=True, allow_none=True, metadata={"format": "email"})
 
 
 class EventSchema(Schema):
@@ -89,6 +106,25 @@ class HeldSessionSchema(SessionSchema):
     class Meta:
         exclude = ("current",)
 
+    refreshed_from = fields.String(
+        required=True, allow_none=True, metadata={"description": "The network of the last refresh."}
+    )
+
+
+class MailSchema(Schema):
+    """A mail about the account that was sent lately, or waits to be."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(required=True, metadata={"description": "Such as password_changed."})
+    recipient = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where it is the address of the account, or where it has been sent."},
+    )
+    context = fields.Dict(required=True, metadata={"description": "What it tells."})
+    created_at = Moment(required=True)
+    sent_at = Moment(required=True, allow_none=True)
+
 
 class ExportSchema(Schema):
     """All that is held about you. Passwords, tokens and keys are not: they cannot be read back."""
@@ -99,6 +135,7 @@ class ExportSchema(Schema):
     payment_info = fields.Nested(PaymentInfoSchema, required=True, allow_none=True)
     sessions = fields.List(fields.Nested(HeldSessionSchema), required=True)
     security_events = fields.List(fields.Nested(EventSchema), required=True)
+    mails = fields.List(fields.Nested(MailSchema), required=True)
 
     example = {
         "exported_at": "2026-11-23T10:00:00.000Z",
@@ -107,6 +144,7 @@ class ExportSchema(Schema):
         "payment_info": PaymentInfoSchema.example,
         "sessions": [],
         "security_events": EventsResponseSchema.example["data"],
+        "mails": [],
     }
 
 

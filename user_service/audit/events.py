@@ -18,6 +18,16 @@ class Action(StrEnum):
     PASSWORD_SET = "auth.password.set"  # noqa: S105  # an action, not a password
     DISABLED = "auth.user.disabled"
     ENABLED = "auth.user.enabled"
+    RESET_REQUESTED = "auth.reset.requested"
+    PASSWORD_RESET = "auth.password.reset"  # noqa: S105  # an action, not a password
+    VERIFICATION_REQUESTED = "auth.verification.requested"
+    EMAIL_VERIFIED = "auth.email.verified"
+    EMAIL_CHANGE_REQUESTED = "auth.email.change_requested"
+    EMAIL_CHANGE_CANCELLED = "auth.email.change_cancelled"
+    EMAIL_CHANGED = "auth.email.changed"
+    UNVERIFIED_ERASED = "auth.user.unverified_erased"
+    LINK_MAILED = "mail.link_sent"
+    MAIL_NOT_DELIVERED = "mail.not_delivered"
     ACCOUNT_EXPORTED = "account.exported"
     ACCOUNT_DELETED = "account.deleted"
     PROFILE_READ_BY_CLIENT = "profile.read_by_client"

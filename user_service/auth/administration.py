@@ -17,6 +17,7 @@ from user_service.auth.service import check_new_password
 from user_service.auth.sessions import close_all_sessions
 from user_service.database import fetch_all, retried, transaction
 from user_service.errors import UserNotFound
+from user_service.mail import one_time_tokens
 from user_service.runtime import runtime
 
 NOBODY = "There is no such user. Name one by username, e-mail address or id."
@@ -96,6 +97,8 @@ def set_password(user_id: UUID, new_password: str) -> None:
         locked.password_hash, locked.password_scheme = password_hash, scheme
         locked.password_changed_at = locked.updated_at = now
         throttle.forget(user_id)
+        locked.pending_email = None
+        one_time_tokens.void_all(session, user_id=user_id)
         record(Action.PASSWORD_SET, user_id=user_id)
         close_all_sessions(user_id=user_id, reason=CloseReason.PASSWORD_CHANGED)
 

@@ -11,7 +11,11 @@ from user_service.database import Base, UtcDateTime, new_id
 
 
 class User(Base):
-    """Who can log in. The `…_key` columns are the normal forms that uniqueness and look-ups go by."""
+    """Who can log in. The `…_key` columns are the normal forms that uniqueness and look-ups go by.
+
+    `pending_email` waits to be proven and blocks nobody. `verify_by` is when the account makes room for others unless
+    its address is verified; it is set where verification was required at registration, and never later.
+    """
 
     __tablename__ = "users"
 
@@ -21,6 +25,8 @@ class User(Base):
     email: Mapped[str] = mapped_column(String(254))
     email_key: Mapped[str] = mapped_column(String(254), unique=True)
     email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pending_email: Mapped[str | None] = mapped_column(String(254))
+    verify_by: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     password_scheme: Mapped[str] = mapped_column(String(64))
     password_changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -44,7 +50,7 @@ class LoginSession(Base):
     `refresh_jti`, `access_jti`, `issued_at` and `refresh_expires_at`. `confirmed_at` is when an access token of
     the current generation was first used. `is_replayed` says that the current generation was handed out again
     after the grace window: to an owner who lost an answer, or to a thief. Access tokens of a generation below
-    `access_floor` are refused.
+    `access_floor` are refused. `refreshed_from` is the network that the last refresh came from.
     """
 
     __tablename__ = "sessions"
@@ -65,6 +71,7 @@ class LoginSession(Base):
     access_floor: Mapped[int] = mapped_column(Integer, default=0)
     ip: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(256))
+    refreshed_from: Mapped[str | None] = mapped_column(String(45))
 
 
 class CloseReason(StrEnum):
@@ -73,6 +80,7 @@ class CloseReason(StrEnum):
     REFRESH_REUSED = "refresh_reused"
     TOO_MANY_SESSIONS = "too_many_sessions"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # a reason, not a password
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # a reason, not a password
     ACCOUNT_DELETED = "account_deleted"
     ACCOUNT_DISABLED = "account_disabled"
     CLOSED_BY_OPERATOR = "closed_by_operator"

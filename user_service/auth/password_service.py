@@ -10,19 +10,24 @@ from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
 from user_service.auth import throttle
 from user_service.auth.attempts import Attempt
+from user_service.auth.devices import whereabouts
 from user_service.auth.grants import Grant
 from user_service.auth.models import CloseReason, User
 from user_service.auth.service import check_new_password, get_user
 from user_service.auth.sessions import close_all_sessions, open_session
 from user_service.database import retried, transaction
 from user_service.errors import WrongPassword
+from user_service.mail import one_time_tokens
+from user_service.mail.kinds import Kind
+from user_service.mail.outbox import enqueue
 from user_service.principal import Principal
 from user_service.runtime import runtime
 
 
 @retried
 def change_password(*, principal: Principal, current_password: str, new_password: str) -> Grant:
-    """Set the new password, end every session and open a new one, all or nothing.
+    """Set the new password, end every session and open a new one, all or nothing. Mailed links are dead, and so is a
+    change of the address that waits.
 
     Raises WrongPassword, also when another change was faster; PasswordRefused; TooManyAttempts; TokenRevoked.
     """
@@ -34,9 +39,12 @@ def change_password(*, principal: Principal, current_password: str, new_password
         now = clock.now()
         locked.password_hash, locked.password_scheme = password_hash, scheme
         locked.password_changed_at = locked.updated_at = now
+        locked.pending_email = None
+        one_time_tokens.void_all(session, user_id=user.id)
         close_all_sessions(user_id=user.id, reason=CloseReason.PASSWORD_CHANGED)
         grant = open_session(user.id)
         record(Action.PASSWORD_CHANGED, user_id=user.id, session_id=grant.session_id)
+        enqueue(Kind.PASSWORD_CHANGED, user_id=user.id, by_mail=False, **whereabouts())
         return grant
 
 

@@ -16,13 +16,17 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from user_service import metrics
 from user_service.audit.events import Action, Outcome
-from user_service.audit.service import record
+from user_service.audit.service import origin, record
+from user_service.auth.devices import whereabouts
 from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
 from user_service.auth.models import BlockedSession, CloseReason, LoginSession, User
 from user_service.auth.sessions import close
 from user_service.database import UtcDateTime, on_commit, retried, transaction
 from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
+from user_service.mail.kinds import Kind
+from user_service.mail.outbox import enqueue
 from user_service.runtime import runtime
+from user_service.security.networks import network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ def _advance_statement() -> ReturningUpdate[Any]:
             issued_at=now,
             refresh_expires_at=case((sessions.c.ends_at < latest, sessions.c.ends_at), else_=latest),
             confirmed_at=None,
+            refreshed_from=network_of(origin.get().ip),
             # Who was handed a copy of the tokens that are replaced now is left with none that works.
             access_floor=case((sessions.c.is_replayed, sessions.c.generation + 1), else_=sessions.c.access_floor),
             is_replayed=False,
@@ -153,6 +158,8 @@ def _judge(session: Session, claims: RefreshClaims) -> LoginSession | DomainErro
     if is_recent and (is_in_grace or row.confirmed_at is None):
         row.is_replayed = row.is_replayed or not is_in_grace
         record(Action.REFRESH_REPLAYED, user_id=row.user_id, session_id=row.id, generation=claims.generation)
+        if row.refreshed_from != network_of(origin.get().ip):
+            enqueue(Kind.REFRESH_REPLAYED, user_id=row.user_id, **whereabouts())
         return row
     close(session, row.user_id, CloseReason.REFRESH_REUSED, LoginSession.id == row.id)
     record(
@@ -163,6 +170,7 @@ def _judge(session: Session, claims: RefreshClaims) -> LoginSession | DomainErro
         generation=claims.generation,
         token="recent" if is_recent else "stale",
     )
+    enqueue(Kind.SESSION_CLOSED, user_id=row.user_id, **whereabouts())
     return RefreshTokenReused()
 
 

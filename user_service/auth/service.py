@@ -11,6 +11,8 @@ from user_service.audit.events import Action, Outcome
 from user_service.audit.service import record
 from user_service.auth import sessions, throttle
 from user_service.auth.attempts import Account, Attempt
+from user_service.auth.devices import is_new_device, whereabouts
+from user_service.auth.erasure import TIME_TO_VERIFY, free_names
 from user_service.auth.grants import Grant
 from user_service.auth.identifiers import email_key, username_key
 from user_service.auth.models import User
@@ -18,6 +20,7 @@ from user_service.database import fetch_all, fetch_one, new_id, retried, transac
 from user_service.errors import (
     AccountDisabled,
     DomainError,
+    EmailNotVerified,
     EmailTaken,
     Fault,
     InvalidCredentials,
@@ -26,6 +29,8 @@ from user_service.errors import (
     UsernameTaken,
 )
 from user_service.keys.service import create_data_key
+from user_service.mail.kinds import Kind
+from user_service.mail.outbox import enqueue
 from user_service.runtime import runtime
 from user_service.security.password_policy import problems_of
 
@@ -38,28 +43,35 @@ def register_user(*, username: str, email: str, password: str) -> User:
     """
     check_new_password(password, pointer="/password", username=username, email=email)
     password_hash, scheme = runtime().key_ring.get().hasher.hash(password)
+    names = {"username_key": username_key(username), "email_key": email_key(email)}
+    columns = {"username": username, "email": email, "password_hash": password_hash, "password_scheme": scheme}
+    try:
+        return _add_user(**names, **columns)
+    except IntegrityError as error:
+        if free_names(**names):
+            return register_user(username=username, email=email, password=password)
+        # The constraints decide who was first; looking comes after, and only to explain.
+        raise _explain_taken(names["username_key"], names["email_key"]) or error from None
+
+
+@retried
+def _add_user(**columns: str) -> User:
     now = clock.now()
+    is_required = runtime().settings.require_email_verification
     user = User(
         id=new_id(),
-        username=username,
-        username_key=username_key(username),
-        email=email,
-        email_key=email_key(email),
-        password_hash=password_hash,
-        password_scheme=scheme,
         password_changed_at=now,
         created_at=now,
         updated_at=now,
+        verify_by=now + TIME_TO_VERIFY if is_required else None,
+        **columns,
     )
-    try:
-        with transaction() as session:
-            session.add(user)
-            session.flush()
-            create_data_key(user.id)
-            record(Action.REGISTERED, user_id=user.id)
-    except IntegrityError as error:
-        # The constraints decide who was first; looking comes after, and only to explain.
-        raise _explain_taken(user.username_key, user.email_key) or error from None
+    with transaction() as session:
+        session.add(user)
+        session.flush()
+        create_data_key(user.id)
+        record(Action.REGISTERED, user_id=user.id)
+        enqueue(Kind.VERIFY_EMAIL, user_id=user.id)
     return user
 
 
@@ -67,7 +79,7 @@ def log_in(*, username: str, password: str) -> Grant:
     """Open a session. `username` is the username or the e-mail address.
 
     Raises InvalidCredentials, the same and after the same work for an unknown user and a wrong password;
-    AccountDisabled after the right one; TooManyAttempts, whatever the password.
+    AccountDisabled or EmailNotVerified after the right one; TooManyAttempts, whatever the password.
     """
     user = _find_by_login(username)
     with throttle.counted(_account_of(user, username)) as attempt:
@@ -79,6 +91,8 @@ def log_in(*, username: str, password: str) -> Grant:
             raise _refuse(user, attempt, InvalidCredentials())
         if user.disabled_at is not None:
             raise _refuse(user, attempt, AccountDisabled())
+        if user.email_verified_at is None and runtime().settings.require_email_verification:
+            raise _refuse(user, attempt, EmailNotVerified())
         rehashed = None
         if hasher.needs_rehash(user.password_hash, user.password_scheme):
             rehashed = hasher.hash(password)
@@ -129,6 +143,7 @@ def _find_by_login(login: str) -> Row[Any] | None:
             users.c.password_scheme,
             users.c.password_changed_at,
             users.c.disabled_at,
+            users.c.email_verified_at,
         ).where(column == _login_key(login))
     )
 
@@ -142,6 +157,9 @@ def _open_session(user: Row[Any], attempt: Attempt, rehashed: tuple[str, str] | 
             raise InvalidCredentials
         if rehashed is not None:
             current.password_hash, current.password_scheme = rehashed
+        current.verify_by = None  # an account that was let in is never erased for want of a proof
+        if is_new_device(user.id):
+            enqueue(Kind.NEW_DEVICE, user_id=user.id, **whereabouts())
         grant = sessions.open_session(user.id)
         record(Action.LOGGED_IN, user_id=user.id, session_id=grant.session_id)
         throttle.succeed(attempt)  # last, for whoever tries at the same time waits for this row

@@ -150,6 +150,19 @@ CATALOGUE: dict[str, Entry] = {
         "The current password, which this asks for again, is wrong.",
         "Type it again; if it is forgotten, have it reset.",
     ),
+    "email_not_verified": Entry(
+        403,
+        "E-mail address not verified",
+        "The password is right, and the address of the account has to be verified before the first log-in.",
+        "Open the link that was mailed, or have a new one sent with POST /email/verification.",
+    ),
+    "one_time_token_invalid": Entry(
+        401,
+        "One-time token invalid",
+        "The token of the mailed link was used already, is older than 30 minutes, was replaced by a newer one, or the"
+        " account has changed since.",
+        "Ask for a new mail.",
+    ),
     "user_not_found": Entry(404, "User not found", "There is no user with this id.", "Check the id."),
     "insufficient_scope": Entry(
         403,

@@ -1,0 +1,318 @@
+"""Addresses are proven by mail: that of the registration, and one that takes its place. SECURITY 114-117."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from tests.support.mail import deliver, outbox, text_of, token_of
+from tests.support.people import PROFILE, Answer, Client, InProcess
+from user_service.auth.models import User
+from user_service.database import fetch_all
+from user_service.extensions import db
+from user_service.pruning import prune
+
+MakeApp = Callable[..., Flask]
+NEW_PASSWORD = "staple ember window tide"
+NEW_EMAIL = "new.address@example.com"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def time() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until the test moves it."""
+    with time_machine.travel(datetime.now(UTC).replace(microsecond=0), tick=False) as traveller:
+        yield traveller
+
+
+def verify(client: Client, token: str) -> Answer:
+    return client.post("/email/verify", {"token": token}, auth=False)
+
+
+def change(client: Client, email: str = NEW_EMAIL, password: str | None = None) -> Answer:
+    return client.put("/account/email", {"email": email, "password": password or client.password})
+
+
+def mail_to(app: Flask, recipient: str) -> str:
+    """The token of the one mail to this address."""
+    [mail] = [mail for mail in deliver(app) if mail["To"] == recipient and "#" in text_of(mail)]
+    return token_of(mail)
+
+
+def shown(client: Client) -> tuple[str, bool, str | None]:
+    account = client.get("/account").json
+    return account["email"], account["email_verified"], account["pending_email"]
+
+
+def test_a_registration_is_followed_by_a_mail_whose_link_verifies(person: Client, app: Flask) -> None:
+    """SECURITY 114."""
+    assert shown(person) == (person.email, False, None)
+    token = mail_to(app, person.email)
+    answer = verify(person, token)
+    assert (answer.status, answer.json["email"]) == (200, person.email)
+    assert shown(person) == (person.email, True, None)
+    assert verify(person, token).code == "one_time_token_invalid"
+
+
+def test_looking_at_a_link_does_not_spend_it(person: Client, app: Flask) -> None:
+    """SECURITY 114: scanners of mail open what they find."""
+    token = mail_to(app, person.email)
+    for method in ("GET", "HEAD"):
+        for path in (f"/email/verify?token={token}", f"/links/verify-email?token={token}"):
+            assert person.send(method, path).status in (200, 405)
+    assert not person.get("/account").json["email_verified"]
+    assert verify(person, token).status == 200
+
+
+def test_a_new_mail_goes_out_where_one_is_due(person: Client, app: Flask, newcomer: Callable[[], Client]) -> None:
+    """No token is needed, and the answer tells nothing."""
+    first = mail_to(app, person.email)
+    stranger = newcomer()
+    answers = [stranger.post("/email/verification", {"email": email}) for email in (person.email, "no@example.com")]
+    assert [answer.status for answer in answers] == [202, 202]
+    assert len({answer.body for answer in answers}) == 1
+    second = mail_to(app, person.email)
+    assert verify(person, first).code == "one_time_token_invalid"
+    assert verify(person, second).status == 200
+    assert stranger.post("/email/verification", {"email": person.email}).body == answers[0].body
+    assert deliver(app) == []
+
+
+@pytest.fixture
+def strict(make_app: MakeApp) -> Flask:
+    """Where nobody logs in without a proven address."""
+    return make_app(require_email_verification=True)
+
+
+def test_where_verification_is_required_the_right_password_alone_learns_of_it(strict: Flask) -> None:
+    """SECURITY 41."""
+    client = Client(InProcess(strict))
+    client.register()
+    assert client.log_in(password="not the password").code == "invalid_credentials"
+    answer = client.log_in()
+    assert (answer.status, answer.code) == (403, "email_not_verified")
+    verify(client, mail_to(strict, client.email))
+    assert client.log_in().status == 200
+
+
+def test_a_reset_verifies_too(strict: Flask) -> None:
+    client = Client(InProcess(strict))
+    client.register()
+    deliver(strict)
+    client.post("/password/forgot", {"email": client.email})
+    token = mail_to(strict, client.email)
+    assert client.post("/password/reset", {"token": token, "new_password": NEW_PASSWORD}).status == 204
+    assert client.log_in(password=NEW_PASSWORD).status == 200
+
+
+def users(app: Flask) -> list[str]:
+    with app.app_context():
+        return sorted(row.username for row in fetch_all(select(User.__table__)))
+
+
+def test_an_account_that_is_not_verified_for_72_hours_frees_its_names(
+    time: time_machine.Traveller, strict: Flask
+) -> None:
+    squatter, verified = Client(InProcess(strict)), Client(InProcess(strict))
+    squatter.register("mine", "mine@example.com")
+    verified.register("proven")
+    verify(verified, mail_to(strict, verified.email))
+    owner = Client(InProcess(strict))
+    time.shift(72 * HOUR)
+    assert owner.register("mine", "mine@example.com").code == "username_taken"
+    time.shift(timedelta(seconds=1))
+    time.shift(72 * HOUR)
+    with strict.app_context():
+        assert prune()["users"] == 1
+        assert prune()["users"] == 0
+    assert users(strict) == ["proven"]
+    assert owner.register("mine", "mine@example.com").status == 201
+
+
+def test_names_are_free_at_registration_even_where_nobody_prunes(time: time_machine.Traveller, strict: Flask) -> None:
+    first, second = Client(InProcess(strict)), Client(InProcess(strict))
+    first.register("mine", "mine@example.com")
+    deliver(strict)
+    time.shift(72 * HOUR + timedelta(seconds=1))
+    assert second.register("MINE", "other@example.com").status == 201
+    assert users(strict) == ["MINE"]
+
+
+def test_whoever_was_let_in_is_never_erased(time: time_machine.Traveller, make_app: MakeApp, strict: Flask) -> None:
+    """The setting may be switched on for a service that has lived without it, and off for a while."""
+    lenient = make_app()
+    early, late = Client(InProcess(lenient)), Client(InProcess(strict))
+    early.register("early")
+    late.register("late")
+    late.transport = InProcess(lenient)
+    assert late.log_in().status == 200
+    assert late.post("/profile", PROFILE).status == 201
+    time.shift(1000 * HOUR)
+    with strict.app_context():
+        assert prune()["users"] == 0
+    assert users(strict) == ["early", "late"]
+
+
+def test_where_verification_is_not_required_nobody_is_erased(
+    time: time_machine.Traveller, strict: Flask, app: Flask
+) -> None:
+    Client(InProcess(strict)).register("late")
+    time.shift(1000 * HOUR)
+    with app.app_context():
+        assert prune()["users"] == 0
+
+
+def test_a_squatter_loses_everything_to_the_owner_of_the_address(
+    app: Flask, client: Client, newcomer: Callable[[], Client]
+) -> None:
+    """SECURITY 117: the owner recovers the account by mail; sessions, links and a planned change are over."""
+    squatter, owner = client, newcomer()
+    squatter.register("squatter", "owner@example.com")
+    squatter.log_in()
+    deliver(app)
+    assert change(squatter, "squatters.own@example.com").status == 202
+    planted = mail_to(app, "squatters.own@example.com")
+    assert owner.register("rightful", "owner@example.com").code == "email_taken"
+    owner.post("/password/forgot", {"email": "owner@example.com"})
+    token = mail_to(app, "owner@example.com")
+    assert owner.post("/password/reset", {"token": token, "new_password": NEW_PASSWORD}).status == 204
+    assert squatter.get("/account").code == "token_revoked"
+    assert squatter.refresh().code == "token_revoked"
+    assert squatter.log_in().code == "invalid_credentials"
+    assert verify(squatter, planted).code == "one_time_token_invalid"
+    assert owner.log_in("owner@example.com", NEW_PASSWORD).status == 200
+    assert shown(owner) == ("owner@example.com", True, None)
+
+
+def test_the_old_address_counts_until_the_new_one_is_proven_and_is_told(person: Client, app: Flask) -> None:
+    """SECURITY 115."""
+    deliver(app)
+    old = person.email
+    answer = change(person)
+    assert (answer.status, answer.json["pending_email"]) == (202, NEW_EMAIL)
+    assert shown(person) == (old, False, NEW_EMAIL)
+    mails = {mail["To"]: mail for mail in deliver(app)}
+    assert set(mails) == {old, NEW_EMAIL}
+    assert "about to change" in mails[old]["Subject"]
+    assert NEW_EMAIL not in text_of(mails[old])
+    assert person.another_device().log_in(NEW_EMAIL).code == "invalid_credentials"
+    assert person.another_device().log_in(old).status == 200
+    deliver(app)
+    assert verify(person, token_of(mails[NEW_EMAIL])).json["email"] == NEW_EMAIL
+    assert shown(person) == (NEW_EMAIL, True, None)
+    assert person.another_device().log_in(NEW_EMAIL).status == 200
+    assert person.another_device().log_in(old).code == "invalid_credentials"
+    assert [(mail["To"], mail["Subject"]) for mail in deliver(app) if "changed" in mail["Subject"]] == [
+        (old, "Your e-mail address was changed")
+    ]
+    actions = {event["action"] for event in person.get("/account/events").json["data"]}
+    assert {"auth.email.change_requested", "auth.email.changed"} <= actions
+
+
+def test_a_change_needs_the_password(person: Client, app: Flask) -> None:
+    """SECURITY 115."""
+    deliver(app)
+    answer = change(person, password="not the password")
+    assert (answer.status, answer.code) == (403, "wrong_password")
+    assert shown(person)[2] is None
+    assert deliver(app) == []
+
+
+def test_a_taken_address_is_refused_as_at_registration(person: Client, newcomer: Callable[[], Client]) -> None:
+    other = newcomer().join()
+    answer = change(person, other.email.upper())
+    assert (answer.status, answer.code, answer.fault_codes()) == (409, "email_taken", {"/email": "email_taken"})
+    assert shown(person)[2] is None
+
+
+def test_an_address_that_is_taken_meanwhile_is_refused_at_the_proof(
+    person: Client, app: Flask, newcomer: Callable[[], Client]
+) -> None:
+    """A pending address blocks nobody; who is first to have it, has it."""
+    old = person.email
+    deliver(app)
+    change(person)
+    token = mail_to(app, NEW_EMAIL)
+    assert newcomer().register("faster", NEW_EMAIL.upper()).status == 201
+    answer = verify(person, token)
+    assert (answer.status, answer.code) == (409, "email_taken")
+    assert shown(person)[0] == old
+
+
+def test_another_spelling_of_the_own_address_can_be_had(person: Client, app: Flask) -> None:
+    deliver(app)
+    other = person.email.replace("person", "PERSON")
+    assert change(person, other).status == 202
+    assert verify(person, mail_to(app, other)).status == 200
+    assert shown(person) == (other, True, None)
+
+
+def test_the_present_address_takes_back_a_change(person: Client, app: Flask) -> None:
+    deliver(app)
+    change(person)
+    token = mail_to(app, NEW_EMAIL)
+    answer = change(person, person.email)
+    assert (answer.status, answer.json["pending_email"]) == (202, None)
+    assert verify(person, token).code == "one_time_token_invalid"
+
+
+def test_a_second_change_replaces_the_first(person: Client, app: Flask) -> None:
+    """SECURITY 110, 116."""
+    deliver(app)
+    change(person, "first@example.com")
+    first = mail_to(app, "first@example.com")
+    change(person, "second@example.com")
+    assert verify(person, first).code == "one_time_token_invalid"
+    assert verify(person, mail_to(app, "second@example.com")).status == 200
+
+
+@pytest.mark.parametrize("by_mail", [False, True], ids=["changed", "reset"])
+def test_a_pending_change_fails_when_the_password_changes(person: Client, app: Flask, by_mail: bool) -> None:
+    """SECURITY 116: whoever fears for the account stops the change by that."""
+    deliver(app)
+    change(person)
+    token = mail_to(app, NEW_EMAIL)
+    if by_mail:
+        person.post("/password/forgot", {"email": person.email})
+        body = {"token": mail_to(app, person.email), "new_password": NEW_PASSWORD}
+        assert person.post("/password/reset", body).status == 204
+    else:
+        body = {"current_password": person.password, "new_password": NEW_PASSWORD}
+        assert person.put("/account/password", body).status == 200
+    assert verify(person, token).code == "one_time_token_invalid"
+    person.log_in(password=NEW_PASSWORD)
+    assert shown(person)[2] is None
+
+
+def test_a_link_to_the_old_address_dies_with_the_change(person: Client, app: Flask) -> None:
+    """SECURITY 116: the old mailbox opens nothing any more, also by what still waits for it."""
+    deliver(app)
+    old = person.email
+    change(person)
+    new = mail_to(app, NEW_EMAIL)
+    person.post("/password/forgot", {"email": old})
+    by_old = mail_to(app, old)
+    person.post("/password/forgot", {"email": old})
+    assert verify(person, new).status == 200
+    body = {"token": by_old, "new_password": NEW_PASSWORD}
+    assert person.post("/password/reset", body).code == "one_time_token_invalid"
+    assert [mail for mail in deliver(app) if mail["To"] == old and "#" in text_of(mail)] == []
+
+
+def test_sessions_outlive_a_change_of_the_address(person: Client, app: Flask) -> None:
+    deliver(app)
+    change(person)
+    assert verify(person, mail_to(app, NEW_EMAIL)).status == 200
+    assert person.get("/account").status == 200
+    assert person.refresh().status == 200
+
+
+def test_a_pending_address_dies_with_the_account(person: Client, app: Flask) -> None:
+    change(person)
+    assert person.send("DELETE", "/account", {"password": person.password}).status == 200
+    assert outbox(app) == []
+    with app.app_context():
+        assert fetch_all(select(db.metadata.tables["one_time_tokens"])) == []

@@ -1,0 +1,38 @@
+"""What SMTP_URL and MAIL_FROM may say."""
+
+from email.utils import getaddresses
+from urllib.parse import parse_qs, urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_smtp_url(url: str) -> None:
+    """Raises ValueError with a message for the operator."""
+    try:
+        parts = urlsplit(url)
+        is_complete = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        is_complete = False
+    if not is_complete or parts.path.strip("/") or parts.query not in ("", "starttls=off"):
+        raise ValueError("it must read smtp://user:password@host:587 or smtps://user:password@host:465")
+    if parts.username is not None and parts.query:
+        raise ValueError("it would send the password in clear; leave out starttls=off")
+
+
+def needs_starttls(url: str) -> bool:
+    """Whether an `smtp://` URL asks for STARTTLS: unless it says off, or leads to this machine itself."""
+    parts = urlsplit(url)
+    return parse_qs(parts.query).get("starttls") != ["off"] and parts.hostname not in LOOPBACK
+
+
+def check_sender(text: str) -> None:
+    """Raises ValueError with a message for the operator."""
+    found = getaddresses([text]) if text.isprintable() else []
+    try:
+        validate_email(
+            found[0][1] if len(found) == 1 else "", check_deliverability=False, strict=True, test_environment=True
+        )
+    except EmailNotValidError:
+        raise ValueError("it must be an address, such as User Service <no-reply@example.com>") from None
