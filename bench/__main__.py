@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ PACKAGES = ("flask", "gunicorn", "sqlalchemy", "psycopg", "pyjwt", "bcrypt", "ma
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is stopped too
     require_wrk()
     if find_binaries() is None and POSTGRESQL in options.databases:
         sys.exit("PostgreSQL is missing. On Debian: apt install postgresql. Without it: --databases SQLite")

@@ -9,6 +9,7 @@ database's share alone. Every figure is the median of many, in microseconds; rat
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help="these sizes instead")
     parser.add_argument("--json", metavar="FILE", help="keep the figures")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     sizes = tuple(options.sizes or SIZES) + ((FULL,) if options.full else ())
     told: dict[int, dict[str, float]] = {}
     with throwaway_server(**DURABLE) as server:
