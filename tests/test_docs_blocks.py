@@ -21,7 +21,7 @@ from user_service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SETTINGS_READ = {field.name.upper() for field in fields(Settings)} | {"SEED_USERS", "MESSAGE"}
@@ -29,7 +29,8 @@ PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]*\b")
 NEVER_ENDS = "--watch"
 # What a block holds that this test cannot run, and the test that does.
 ELSEWHERE = {
-    "curl -s $B/register": "tests/test_story_over_a_socket.py::test_the_tour_of_the_readme_works_when_pasted",
+    "examples/shop/serve.py": "tests/examples/test_shop.py::test_every_refusal_stands_beside_its_field",
+    "$B/register": "tests/test_story_over_a_socket.py::test_the_tour_of_the_readme_works_when_pasted",
     "Analytical Engines": "tests/test_extend_page.py::test_the_page_adds_a_field_in_five_files",
     "pg_restore": "tests/test_backup.py::test_two_dumps_restore_everything_and_the_first_alone_opens_nothing",
     "jwt.PyJWKClient(": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",

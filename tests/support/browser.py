@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -63,6 +63,7 @@ def browsing(browser: Browser, *, size: dict[str, int] | None = None) -> Iterato
     """A browser profile of its own, whose tabs share storage, and the witness of all that happens in it."""
     context = browser.new_context(viewport=size or DESKTOP, service_workers="block")  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     witness = Witness()
     witness.watch(context)
     try:

@@ -12,7 +12,7 @@ from tests.support.browser import PHONE, browsing, chromium, is_wider_than_the_s
 from tests.support.databases import SQLITE
 from tests.support.server import serving
 
-pytestmark = pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.parametrize("kind", [SQLITE], indirect=True)]
 
 
 class DocsPage:
