@@ -31,13 +31,16 @@ NEVER_ENDS = "--watch"
 ELSEWHERE = {
     "examples/shop/serve.py": "tests/examples/test_shop.py::test_every_refusal_stands_beside_its_field",
     "$B/register": "tests/test_story_over_a_socket.py::test_the_tour_of_the_readme_works_when_pasted",
-    "Analytical Engines": "tests/test_extend_page.py::test_the_page_adds_a_field_in_five_files",
     "pg_restore": "tests/test_backup.py::test_two_dumps_restore_everything_and_the_first_alone_opens_nothing",
     "jwt.PyJWKClient(": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
     "from joserfc import": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
     "createRemoteJWKSet": "tests/test_verify_in_node.py::test_the_snippet_takes_access_tokens_and_no_refresh_tokens",
-    "--- a/user_service/": "tests/test_extend_page.py::test_the_page_adds_a_field_in_five_files",
     "class Revocations": "tests/test_verify_elsewhere.py::test_the_follower_hears_of_every_log_out",
+}
+# Pages that are followed as a whole, block after block.
+FOLLOWED = {
+    "docs/operations.md": "tests/test_operations.py::test_every_command_of_the_page_does_what_it_says",
+    "docs/extend.md": "tests/test_extend_page.py::test_the_page_adds_a_field_in_five_files",
 }
 # Nobody runs these, and why.
 NOT_RUN = {
@@ -71,7 +74,8 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 def named_elsewhere(block: Block) -> str | None:
-    return next((test for sign, test in ELSEWHERE.items() if sign in block.text), None)
+    followed = FOLLOWED.get(str(block.page.relative_to(ROOT)))
+    return followed or next((test for sign, test in ELSEWHERE.items() if sign in block.text), None)
 
 
 def command_lines(block: Block) -> list[list[str]]:
@@ -135,7 +139,7 @@ def test_every_block_runs(block: Block, app: Flask) -> None:
 
 
 def test_the_tests_that_run_blocks_elsewhere_exist() -> None:
-    for name in ELSEWHERE.values():
+    for name in (*ELSEWHERE.values(), *FOLLOWED.values()):
         path, _, function = name.partition("::")
         assert f"def {function}(" in (ROOT / path).read_text(), name
 
