@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from tests.support.document import closed, faults, operations, published, references, resolved
+from tests.support.mail import deliver, text_of, token_of
 from tests.support.people import Answer, Client
 from user_service.clients.service import Scope, create_client
 
@@ -206,6 +207,14 @@ class Reader:
         return answer
 
 
+def by_mail(app: Flask, reader: Reader) -> None:
+    reader.send("POST /email/verification")
+    reader.send("POST /password/forgot")
+    tokens = {mail["Subject"]: token_of(mail) for mail in deliver(app) if "#" in text_of(mail)}
+    reader.send("POST /email/verify", token=tokens["Verify your e-mail address"])
+    reader.send("POST /password/reset", token=tokens["Reset your password"])
+
+
 def test_every_request_example_is_taken_in_the_order_of_a_life(app: Flask, client: Client) -> None:
     reader = Reader(client, published("testing"))
     reader.send("POST /register")
@@ -220,6 +229,9 @@ def test_every_request_example_is_taken_in_the_order_of_a_life(app: Flask, clien
     client.access_token = reader.send("POST /token").json["access_token"]
     reader.send("PUT /account/password")
     password = reader.document["paths"]["/account/password"]["put"]["requestBody"]["content"]["application/json"]
+    client.access_token = reader.send("POST /token", password=password["example"]["new_password"]).json["access_token"]
+    reader.send("PUT /account/email", password=password["example"]["new_password"])
+    by_mail(app, reader)
     client.access_token = reader.send("POST /token", password=password["example"]["new_password"]).json["access_token"]
     reader.send("DELETE /account", password=password["example"]["new_password"])
     with_body = {f"{m} {path}" for m, path, operation in operations(reader.document) if "requestBody" in operation}
