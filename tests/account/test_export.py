@@ -95,7 +95,7 @@ SHOWN: dict[type[Base], tuple[str, dict[str, str]]] = {
     ),
 }
 KEYS = {"data_keys", "service_secrets", "signing_keys"}
-NOT_OF_PERSONS = {*KEYS, "one_time_tokens", "token_blocklist", "service_clients"}
+NOT_OF_PERSONS = {*KEYS, "login_throttles", "one_time_tokens", "token_blocklist", "service_clients"}
 
 
 def exported(person: Client) -> dict[str, Any]:
