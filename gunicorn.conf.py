@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config import ConfigurationError, load
 from user_service import logs
+from user_service.serving import Worker
 
 try:
     _settings = load()
@@ -29,7 +30,7 @@ wsgi_app = "wsgi:app"
 bind = f"{_settings.bind}:{_settings.port}"
 workers = _settings.web_concurrency
 # They outnumber the log-ins that can wait here (security/hashing.py: 24, auth/throttle.py: 24), so reads go on.
-worker_class = "gthread"
+worker_class = Worker
 threads = 64
 timeout = 30
 graceful_timeout = 20

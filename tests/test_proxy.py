@@ -1,78 +1,52 @@
 """deploy/nginx.conf as it is shipped, run by nginx: what it lets through, keeps inside, and answers itself."""
 
-import os
 import re
-import shutil
 import socket
-import subprocess
+import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.databases import SQLITE, Databases
-from tests.support.people import PROFILE, Answer, Client, OverSocket
-from tests.support.server import Node, free_port, serving
-
-CONFIGURATION = Path(__file__).parent.parent / "deploy" / "nginx.conf"
-HOST = "users.example.com"
-
-
-class ThroughProxy(OverSocket):
-    """Requests that name the public host, as a client's would."""
-
-    host = HOST
-
-    def send(self, method: str, path: str, *, headers: dict[str, str], data: bytes | None) -> Answer:
-        return super().send(method, path, headers={"Host": self.host, **headers}, data=data)
+from tests.support.people import PROFILE, Client
+from tests.support.proxy import ENVIRONMENT, HOST, Proxy, proxying, require_nginx
+from tests.support.server import Node, serving
 
 
 @pytest.fixture(scope="module")
 def node(databases: Databases) -> Iterator[Node]:
-    with databases.copy(SQLITE) as url, serving(url, TRUSTED_PROXIES="1") as node:
+    require_nginx()
+    with databases.copy(SQLITE) as url, serving(url, **ENVIRONMENT) as node:
         yield node
 
 
 @pytest.fixture(scope="module")
-def proxy(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """nginx on a port of its own; nothing else of the file is changed."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not Path(program).exists():
-        message = "nginx is not installed, so the shipped proxy configuration was not tried: apt install nginx-light"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    directory, port = tmp_path_factory.mktemp("nginx"), free_port()
-    text = CONFIGURATION.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-    text = text.replace("server 127.0.0.1:8000", f"server {node.url.removeprefix('http://')}")
-    (directory / "nginx.conf").write_text(text)
-    command = [program, "-p", str(directory), "-c", str(directory / "nginx.conf"), "-g", "daemon off;"]
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log)
-    try:
-        _wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        with pytest.raises(subprocess.TimeoutExpired):  # it must not have ended
-            process.wait(0.05)
+def proxy(node: Node) -> Iterator[Proxy]:
+    with proxying([node]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def visitor(proxy: str) -> Client:
-    return Client(ThroughProxy(proxy))
+def visitor(proxy: Proxy) -> Client:
+    return Client(proxy.transport())
 
 
 def test_the_service_works_through_the_proxy(visitor: Client) -> None:
+    """SECURITY 143: over TLS, and with the promise that it stays so."""
     person = visitor.join()
     assert person.post("/profile", PROFILE).status == 201
-    assert person.get("/profile/me").json["name"] == PROFILE["name"]
+    shown = person.get("/profile/me")
+    assert shown.json["name"] == PROFILE["name"]
+    assert re.fullmatch(r"max-age=\d{8,}; includeSubDomains", shown.headers["Strict-Transport-Security"])
+
+
+@pytest.mark.parametrize("path", ["/", "/token", "/healthz"])
+def test_what_is_sent_in_the_clear_is_refused_and_not_redirected(proxy: Proxy, path: str) -> None:
+    """SECURITY 143."""
+    answer = requests.post(proxy.plain_url + path, json={}, headers={"Host": HOST}, timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("path", ["/internal/users/x", "/internal", "/token/introspect", "/revocations", "/metrics"])
@@ -85,12 +59,15 @@ def test_what_is_for_the_inside_stays_inside(visitor: Client, path: str) -> None
 @pytest.mark.parametrize(
     "spelling", ["//internal/users/x", "/%69nternal/users/x", "/./internal/users/x", "/a/../internal/x"]
 )
-def test_another_spelling_does_not_get_inside(visitor: Client, spelling: str) -> None:
+def test_another_spelling_does_not_get_inside(proxy: Proxy, spelling: str) -> None:
     """SECURITY: neither the proxy nor the service takes these for an address inside."""
-    connection = socket.create_connection(("127.0.0.1", int(visitor.transport.url.rpartition(":")[2])))
-    with connection:
-        connection.sendall(f"GET {spelling} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-        answer = connection.makefile("rb").read()
+    context = ssl.create_default_context(cafile=str(proxy.authority))
+    with (
+        socket.create_connection(("127.0.0.1", int(proxy.url.rpartition(":")[2]))) as connection,
+        context.wrap_socket(connection, server_hostname=HOST) as secured,
+    ):
+        secured.sendall(f"GET {spelling} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        answer = secured.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
@@ -112,3 +89,11 @@ def test_the_address_comes_from_the_connection_and_not_from_the_client(visitor: 
     visitor.send("POST", "/token", {"username": visitor.username, "password": visitor.password}, headers=lies)
     visitor.log_in()
     assert {session["ip"] for session in visitor.get("/sessions").json["data"]} == {"127.0.0.1"}
+
+
+def test_without_any_node_the_proxy_answers_as_the_service_would(proxy: Proxy) -> None:
+    """The port is free, so nobody listens there."""
+    with proxying([Node(1, proxy.process, proxy.authority)]) as lonely:
+        answer = Client(lonely.transport()).get("/account")
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+    assert answer.headers["Retry-After"].isdigit()

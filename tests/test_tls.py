@@ -1,44 +1,21 @@
 """TLS to the database and to Redis is used and verified where the URL asks for it. SECURITY 128."""
 
-import datetime
 import os
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from tests.conftest import running_app
 from tests.support.databases import SQLITE, Databases, migrate, require_postgres
 from tests.support.people import Client, InProcess
 from tests.support.postgres import PostgresServer, throwaway_server
+from tests.support.proxy import certificate
 from tests.support.redis import throwaway_redis
 from tests.support.server import free_port
 from user_service import windows
 
 HOST = "127.0.0.1"
-
-
-def certificate(name: str) -> tuple[bytes, bytes]:
-    """A certificate that vouches for itself and for HOST, with its key, both in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.public_bytes(Encoding.PEM), private
 
 
 @pytest.fixture(scope="module")

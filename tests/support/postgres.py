@@ -3,14 +3,17 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+
+from tests.support.processes import children
 
 
 def find_binaries() -> Path | None:
@@ -29,6 +32,7 @@ class PostgresServer:
     process: subprocess.Popen[bytes] | None = None
     databases: int = 0
     port: int = 5432
+    settings: dict[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self.directory}"
@@ -54,14 +58,15 @@ class PostgresServer:
         )
 
     def start(self, **settings: str) -> None:
-        """Start, and wait until it answers."""
-        self.port = int(settings.get("port", self.port))
+        """Start, and wait until it answers. What was set at an earlier start stays."""
+        self.settings |= settings
+        self.port = int(self.settings.get("port", self.port))
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),
             "fsync": "off",
             "max_connections": "100",
-            **settings,
+            **self.settings,
         }
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
@@ -87,6 +92,23 @@ class PostgresServer:
             return
         raise RuntimeError("PostgreSQL did not start: " + (self.directory / "log").read_text())
 
+    def crash(self) -> None:
+        """End all its processes at once, as a machine that dies does. What they had not written is lost."""
+        for pid in self.freeze():
+            os.kill(pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(30)
+        self.process = None
+
+    def freeze(self) -> list[int]:
+        """Stop all its processes where they are, the first one first, so that it starts no others. Their ids."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        everybody = [self.process.pid, *children(self.process.pid)]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        return everybody
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(2)  # SIGINT: fast shutdown
@@ -96,6 +118,27 @@ class PostgresServer:
 
 @contextmanager
 def throwaway_server(**settings: str) -> Iterator[PostgresServer]:
+    with _server() as server:
+        data = str(server.directory / "data")
+        server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        server.start(**settings)
+        yield server
+
+
+@contextmanager
+def standby_of(primary: PostgresServer, name: str, **settings: str) -> Iterator[PostgresServer]:
+    """A copy that follows the primary by streaming replication, under a name that `synchronous_standby_names` knows."""
+    with _server() as server:
+        where = f"host={primary.directory} port={primary.port} user=postgres application_name={name}"
+        options = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]
+        server.run("pg_basebackup", "-D", str(server.directory / "data"), "-d", where, *options)
+        server.start(**settings)
+        yield server
+
+
+@contextmanager
+def _server() -> Iterator[PostgresServer]:
+    """A directory for one, removed at the end with what runs in it."""
     binaries = find_binaries()
     if binaries is None:
         raise FileNotFoundError("no PostgreSQL binaries")
@@ -105,20 +148,6 @@ def throwaway_server(**settings: str) -> Iterator[PostgresServer]:
         ordinary = _as_ordinary_user()
         if ordinary:
             os.chown(directory, ordinary["user"], ordinary["group"])
-        server.run(
-            "initdb",
-            "-D",
-            str(directory / "data"),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-N",
-        )
-        server.start(**settings)
         yield server
     finally:
         server.stop()

@@ -12,16 +12,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
 
 from tests.support.databases import MASTER_KEYS
+from tests.support.processes import children
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
-STOP_SECONDS = 30
+START_SECONDS = 60
+STOP_SECONDS = 60
 POLL_SECONDS = 0.05
 ATTEMPTS = 3  # somebody else may take the free port before gunicorn does
 
@@ -33,6 +34,8 @@ class Node:
     port: int
     process: subprocess.Popen[bytes]
     log_path: Path
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    root: Path = ROOT
 
     @property
     def url(self) -> str:
@@ -63,6 +66,15 @@ class Node:
         except ProcessLookupError:
             return
         self.process.wait(STOP_SECONDS)
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers, oldest first."""
+        return children(self.pid)
+
+    def start_again(self) -> None:
+        """Start the ended process anew as a supervisor would: same port, same log. It is not waited for."""
+        assert not self.is_running()
+        self.process = _spawn(self.root, self.variables, self.log_path)
 
     def is_ready(self) -> bool:
         with requests.Session() as session:
@@ -108,7 +120,7 @@ def _start(root: Path, database_url: str, workers: int, environment: dict[str, s
         port = free_port()
         log_path = directory / f"log-{attempt}"
         variables = _variables(database_url, workers, port) | environment
-        node = Node(port, _spawn(root, variables, log_path), log_path)
+        node = Node(port, _spawn(root, variables, log_path), log_path, variables, root)
         if node.wait_until_ready():
             return node
         node.kill()
@@ -120,7 +132,7 @@ def _start(root: Path, database_url: str, workers: int, environment: dict[str, s
 def _spawn(root: Path, variables: dict[str, str], log_path: Path) -> subprocess.Popen[bytes]:
     """A process group of its own, so that its workers can be found and nobody else's."""
     gunicorn = Path(sys.executable).parent / "gunicorn"
-    with log_path.open("wb") as log:
+    with log_path.open("ab") as log:
         return subprocess.Popen(
             [gunicorn], cwd=root, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
         )

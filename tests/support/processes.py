@@ -1,0 +1,50 @@
+"""Processes by their ids: what they have started, what they use, whether they are there."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE_SECONDS = 60
+POLL_SECONDS = 0.05
+PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that have not ended, oldest first."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent, *_ = (entry / "stat").read_text().rpartition(") ")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def resident_kib(pid: int) -> int:
+    """The memory that a process occupies, in KiB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KIB
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def wait_until(is_so: Callable[[], bool], otherwise: str, *, seconds: float = PATIENCE_SECONDS) -> float:
+    """The seconds that it took. Fails with `otherwise` when it takes too long."""
+    started = time.monotonic()
+    while not is_so():
+        assert time.monotonic() < started + seconds, otherwise
+        threading.Event().wait(POLL_SECONDS)
+    return time.monotonic() - started
