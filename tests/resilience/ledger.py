@@ -183,6 +183,12 @@ class Ledger:
         """How many answers were 503 or broke off."""
         return self.statuses[503] + self.statuses[BROKEN_OFF]
 
+    def summary(self) -> str:
+        """What docs/reliability.md tells of: shown by `pytest -s`."""
+        counts = ", ".join(f"{status or 'broken off'}: {count}" for status, count in sorted(self.statuses.items()))
+        waits = f"slowest answer {self.slowest:.1f} s, longest without a good one {self.outage(0.0):.1f} s"
+        return f"{len(self.accounts)} accounts; {counts}; {waits}\n"
+
     def outage(self, since: float) -> float:
         """The longest that any customer was without a good answer after that moment, in seconds."""
         return max(customer.longest_gap(since) for customer in self.customers)

@@ -1,5 +1,6 @@
 """What a company runs: two nodes on one database behind the shipped proxy, and customers."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Site:
         """Customers at work. When the block ends they finish, and the ledger is audited."""
         with customers_of([self.proxy.transport() for _ in range(customers)]) as ledger:
             yield ledger
+        sys.stdout.write(ledger.summary())
         assert not ledger.complaints, ledger.complaints[:10]
         for node in self.nodes:
             assert node.wait_until_ready(), node.log()[-2000:]

@@ -21,7 +21,7 @@ from tests.support.databases import MASTER_KEYS
 from tests.support.processes import children
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 60
 POLL_SECONDS = 0.05
 ATTEMPTS = 3  # somebody else may take the free port before gunicorn does
