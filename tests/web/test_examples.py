@@ -11,12 +11,13 @@ import pytest
 from flask import Flask
 
 from tests.support.document import operations, published, resolved
+from tests.support.mail import deliver, token_of
 from tests.support.people import Answer, Client, InProcess
 from user_service.clients.service import Scope, create_client
 
 JSON = "application/json"
 # A sensible order; what is not named here comes in between, in the order of the document.
-FIRST = ("register", "log_in", "refresh", "get_account", "create_profile", "store_payment_info")
+FIRST = ("register", "verify_email", "log_in", "refresh", "get_account", "create_profile", "store_payment_info")
 LAST = (
     "export_account",
     "delete_payment_info",
@@ -26,8 +27,10 @@ LAST = (
     "close_all_sessions",
     "delete_account",
     "change_password",
+    "reset_password",
 )
 ENDS_SESSIONS = ("close_session", "log_out", "close_all_sessions", "delete_account", "change_password")
+BY_A_MAILED_TOKEN = ("verify_email", "reset_password")
 BY_A_CLIENT = ("introspect", "list_revocations", "get_user", "get_payment_token")
 
 
@@ -35,7 +38,8 @@ class Reader:
     """Somebody who tries every example of the page from the top to the bottom."""
 
     def __init__(self, app: Flask) -> None:
-        self.client = Client(InProcess(app))
+        self.app, self.client = app, Client(InProcess(app))
+        self.mailed_token = ""
         self.ids: dict[str, str] = {}
         with app.app_context():
             self.secret = create_client(name="checkout", scopes=list(Scope), expires_at=None)
@@ -44,6 +48,10 @@ class Reader:
         """Be registered and logged in where the operation before may have ended that."""
         if operation_id in ENDS_SESSIONS:
             self.log_in()
+        if operation_id == "reset_password":
+            self.client.post("/password/forgot", {"email": "maria@example.com"}, auth=False)
+        if operation_id in BY_A_MAILED_TOKEN:
+            self.mailed_token = token_of(deliver(self.app)[-1])
 
     def log_in(self) -> None:
         document = published("development")["paths"]
@@ -56,7 +64,9 @@ class Reader:
         headers = {p["name"]: p["example"] for p in parameters if p["in"] == "header" and "example" in p}
         if operation["operationId"] in BY_A_CLIENT:
             headers["Authorization"] = f"Bearer {self.secret}"
-        answer = self.client.send(method, self._filled(path, parameters), self._with_tokens(body), headers=headers)
+        answer = self.client.send(
+            method, self._filled(path, parameters), self._with_tokens(body, operation["operationId"]), headers=headers
+        )
         self._learn(answer)
         return answer
 
@@ -66,11 +76,11 @@ class Reader:
             known["session_id"] = self._open_session()
         return re.sub("{(.*?)}", lambda name: known[name[1]], path)
 
-    def _with_tokens(self, body: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _with_tokens(self, body: dict[str, Any] | None, operation_id: str) -> dict[str, Any] | None:
         tokens = {
             "old_refresh_token": self.client.refresh_token,
             "refresh_token": self.client.refresh_token,
-            "token": self.client.access_token,
+            "token": self.mailed_token if operation_id in BY_A_MAILED_TOKEN else self.client.access_token,
         }
         return body and body | {name: tokens[name] for name in body if name in tokens}
 
