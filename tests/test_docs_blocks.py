@@ -31,6 +31,7 @@ NEVER_ENDS = "--watch"
 ELSEWHERE = {
     "examples/shop/serve.py": "tests/examples/test_shop.py::test_every_refusal_stands_beside_its_field",
     "$B/register": "tests/test_story_over_a_socket.py::test_the_tour_of_the_readme_works_when_pasted",
+    "pg_export_snapshot": "tests/resilience/test_backup_under_load.py::test_dumps_under_load_are_of_one_moment",
     "pg_restore": "tests/test_backup.py::test_two_dumps_restore_everything_and_the_first_alone_opens_nothing",
     "jwt.PyJWKClient(": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
     "from joserfc import": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
