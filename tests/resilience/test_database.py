@@ -1,0 +1,85 @@
+"""PostgreSQL crashes and freezes while customers are served. RELIABILITY 15, 19, 21, 22.
+
+The servers here write to the disk as they do in production; those of the other tests do not.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.resilience.audit import losses
+from tests.resilience.ledger import customers_of
+from tests.resilience.site import CUSTOMERS, Site, site_on
+from tests.support.databases import migrate, require_postgres
+from tests.support.people import Client, OverSocket
+from tests.support.postgres import PostgresServer, throwaway_server
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+DURABLE = {"fsync": "on"}
+# Seconds: what is promised, and how long any request may take while the database says nothing.
+RECOVERY_SECONDS, ANSWER_SECONDS, ALIVE_SECONDS = 5, 20, 1
+# Commits are acknowledged before they are written, and are written late.
+CARELESS = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+
+
+@contextmanager
+def durable_server(**settings: str) -> Iterator[tuple[PostgresServer, str]]:
+    """A server, and the URL of a migrated database there."""
+    require_postgres()
+    with throwaway_server(**DURABLE, **settings) as server:
+        url = server.url(server.create_database())
+        migrate(url)
+        yield server, url
+
+
+def test_a_database_that_crashes_loses_nothing() -> None:
+    """RELIABILITY 15, 19: 503 until it is back, and everybody is served within seconds then."""
+    with durable_server() as (server, url), site_on(url, workers=1) as site, site.under_load() as ledger:
+        slowness = ledger.slowness(time.monotonic())
+        server.crash()
+        wait_until(lambda: ledger.failures >= CUSTOMERS, "nobody noticed")
+        server.start()
+        assert ledger.wait_for_everybody() < RECOVERY_SECONDS * slowness
+        assert ledger.slowest < ANSWER_SECONDS * slowness
+
+
+def test_the_ledger_notices_what_a_careless_database_loses() -> None:
+    """RELIABILITY 21: the same crash under `synchronous_commit=off` loses what was acknowledged."""
+    with durable_server(**CARELESS) as (server, url), site_on(url, workers=1) as site:
+        with customers_of([site.proxy.transport() for _ in range(CUSTOMERS)]) as ledger:
+            ledger.wait_for_everybody(good_answers=10)
+            server.crash()
+            wait_until(lambda: ledger.failures > 0, "nobody noticed")
+            server.start()
+        wait_until(site.nodes[0].is_ready, "not ready again")
+        assert ledger.complaints or losses(ledger, site.nodes, url)
+
+
+def test_a_frozen_database_holds_nobody_up_for_long() -> None:
+    """RELIABILITY 22: 503 in bounded time, the processes say that they are alive, and all is well afterwards."""
+    with durable_server() as (server, url), site_on(url, workers=1) as site, site.under_load() as ledger:
+        slowness = ledger.slowness(time.monotonic())
+        frozen = server.freeze()
+        try:
+            wait_until(lambda: ledger.failures >= CUSTOMERS, "nobody was told")
+            assert_alive(site, slowness)
+        finally:
+            for pid in reversed(frozen):
+                os.kill(pid, signal.SIGCONT)
+        ledger.wait_for_everybody()
+        assert ledger.slowest < ANSWER_SECONDS * slowness
+
+
+def assert_alive(site: Site, slowness: float) -> None:
+    for node in site.nodes:
+        client = Client(OverSocket(node.url))
+        started = time.monotonic()
+        assert client.get("/healthz").status == 200
+        assert time.monotonic() - started < ALIVE_SECONDS * slowness
+        assert client.get("/readyz").status == 503
+        client.transport.session.close()
