@@ -17,6 +17,7 @@ from sqlalchemy import insert, select
 from tests.support.commands import start_flask
 from tests.support.crowd import at_once, claims_of
 from tests.support.databases import SQLITE, Databases
+from tests.support.mail import deliver, text_of
 from tests.support.people import PASSWORD, PAYMENT, PROFILE, Client, InProcess
 from user_service import clock
 from user_service.audit.events import Action
@@ -282,6 +283,9 @@ def test_a_password_that_is_set_ends_every_session_and_obeys_the_rules(app: Flas
     assert person.log_in(password=NEW).status == 200
     [event] = events(app, "--action", Action.PASSWORD_SET.value)
     assert event["user_id"] == user_id(person)
+    [notice] = [mail for mail in deliver(app) if mail["Subject"] == "Your password was changed"]
+    assert notice["To"] == person.email
+    assert NEW not in text_of(notice)
 
 
 def test_a_password_that_is_set_opens_a_door_that_guesses_had_closed(app: Flask, person: Client) -> None:

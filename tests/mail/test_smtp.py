@@ -11,74 +11,22 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email import message_from_bytes
-from email.message import EmailMessage, Message
+from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.server import free_port
+from tests.support.smtp import Server, running
 from user_service.database import new_id
 from user_service.mail import configuration, transports
 from user_service.mail.transports import ServerAway, SmtpTransport, TryLater, Undeliverable
-
-ATTEMPTS = 3  # somebody else may take the free port first
-
-
-class Server:
-    """What an SMTP server keeps, and how it behaves."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.recipients: list[str] = []
-        self.connections = 0
-        self.answers: dict[str, str] = {}
-
-    async def handle_EHLO(self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]):  # noqa: N802
-        self.connections += 1
-        session.host_name = hostname
-        return responses
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
-        if "RCPT" in self.answers:
-            return self.answers["RCPT"]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if self.answers.get("DATA") == "drop":
-            server.transport.close()
-            return "250 never seen"
-        if "DATA" in self.answers:
-            return self.answers["DATA"]
-        self.mails.append(message_from_bytes(envelope.content, policy=SMTPUTF8))
-        self.recipients += envelope.rcpt_tos
-        return "250 OK"
-
-
-@contextmanager
-def running(server: Server, **options: Any) -> Iterator[int]:
-    for attempt in range(ATTEMPTS):
-        port = free_port()
-        controller = Controller(server, hostname="127.0.0.1", port=port, **options)
-        try:
-            controller.start()
-        except OSError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            continue
-        break
-    try:
-        yield port
-    finally:
-        controller.stop()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from user_service.auth.sessions import close_all_sessions
 from user_service.database import fetch_all, retried, transaction
 from user_service.errors import UserNotFound
 from user_service.mail import one_time_tokens
+from user_service.mail.kinds import Kind
+from user_service.mail.outbox import enqueue
 from user_service.runtime import runtime
 
 NOBODY = "There is no such user. Name one by username, e-mail address or id."
@@ -87,6 +89,8 @@ def enable_user(user_id: UUID) -> bool:
 def set_password(user_id: UUID, new_password: str) -> None:
     """Replace the password, by the rules of registration, end every session, and forget who guessed or logged in.
 
+    The user is told by mail, as after every other change.
+
     Raises UserNotFound, PasswordRefused.
     """
     user = get_user_by_name(str(user_id))
@@ -101,6 +105,7 @@ def set_password(user_id: UUID, new_password: str) -> None:
         one_time_tokens.void_all(session, user_id=user_id)
         record(Action.PASSWORD_SET, user_id=user_id)
         close_all_sessions(user_id=user_id, reason=CloseReason.PASSWORD_CHANGED)
+        enqueue(Kind.PASSWORD_CHANGED, user_id=user_id, by_mail=False, device=None, ip=None)
 
 
 def _is_named(name: str) -> ColumnElement[bool]:
