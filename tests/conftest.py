@@ -12,12 +12,9 @@ from flask import Flask
 
 from tests.support.databases import POSTGRESQL, SETTINGS, SQLITE, Databases
 from tests.support.people import Client, InProcess
-from tests.support.postgres import PostgresServer, throwaway_server
+from tests.support.postgres import MEMORY, PostgresServer, throwaway_server
 from user_service import create_app
 from user_service.extensions import db
-
-# SQLite waits for the disk at every commit, as it should; thousands of tests do not have to.
-MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
 @pytest.fixture(scope="session")

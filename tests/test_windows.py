@@ -1,10 +1,15 @@
-"""Moving windows in one process, held against the plainest way to count; the table of doors."""
+"""Moving windows, of one process and in Redis, held against the plainest way to count; the table of doors."""
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.redis import throwaway_redis
+from user_service import windows
 from user_service.doors import Door, Rate
-from user_service.windows import Windows
+from user_service.windows import PREFIX, SharedWindows, Windows
+
+PATIENCE_SECONDS = 15
 
 
 class Clock:
@@ -48,6 +53,32 @@ def test_a_window_lets_through_what_any_span_of_its_length_may_hold(
             inside.append(clock.seconds)
         assert window.remaining == amount - len(inside)
         assert window.seconds == inside[0] + seconds - clock.seconds
+
+
+def test_a_window_in_redis_lets_through_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis has a clock of its own, so the knocks before are put in with the times that they would have had."""
+    monkeypatch.setattr(windows, "CONNECT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(windows, "ANSWER_SECONDS", PATIENCE_SECONDS)
+    span, clear_of_the_edge = 60, st.integers(0, 40) | st.integers(70, 120)
+    with throwaway_redis() as server, server.client() as client:
+        shared = SharedWindows(server.url)
+
+        @settings(deadline=None, max_examples=60)
+        @given(st.integers(1, 5), st.lists(clear_of_the_edge, max_size=5))
+        def holds(amount: int, ages: list[int]) -> None:
+            earlier = sorted(ages)[:amount]  # newest first; a window never holds more than may be let through
+            client.flushall()
+            seconds, microseconds = client.time()
+            for age in reversed(earlier):
+                client.lpush(f"{PREFIX}key", (seconds - age) * 1_000_000 + microseconds)
+            knocked = shared.knock([("key", Rate(amount, span))])
+            assert knocked is not None
+            inside = [age for age in earlier if age < span]
+            assert knocked[0].is_allowed is (len(inside) < amount)
+            assert knocked[0].remaining == max(0, amount - len(inside) - 1)
+            assert knocked[0].seconds == pytest.approx(span - max(inside, default=0), abs=PATIENCE_SECONDS)
+
+        holds()
 
 
 def test_who_waits_as_long_as_he_is_told_gets_in_whatever_he_did_meanwhile() -> None:
