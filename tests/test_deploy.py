@@ -110,12 +110,22 @@ def test_the_instructions_of_compose_make_settings_that_start(tmp_path: Path, mo
     secrets = tmp_path / "deploy" / "compose" / "secrets"
     for name in [name for name in os.environ if name.removesuffix("_FILE") in SETTINGS]:
         monkeypatch.delenv(name)
-    for name in ("database_url", "master_keys"):
+    for name in ("database_url", "master_keys", "smtp_url"):
         monkeypatch.setenv(f"{name.upper()}_FILE", str(secrets / name))
     monkeypatch.setenv("PUBLIC_URL", "https://users.example.com")
+    monkeypatch.setenv("MAIL_FROM", "Shop <no-reply@example.com>")
     settings = config.load()
     assert (secrets / "database_password").read_text() in settings.database_url
     assert list(settings.master_keys) == ["2026-a"]
+    assert settings.smtp_url == "smtp://user:password@mail.example.com:587"
+
+
+def test_who_delivers_mail_is_told_where_to_and_nobody_else_is(compose: Any) -> None:
+    """The password of the mail server stays with the process that needs it."""
+    told = {name for name in OURS if "SMTP_URL_FILE" in compose["services"][name]["environment"]}
+    assert told == {name for name in OURS if "smtp_url" in compose["services"][name]["secrets"]} == {"mail"}
+    assert "MAIL_FROM" in compose["services"]["mail"]["environment"]
+    assert [unit.name for unit in UNITS if "SMTP_URL" in settings_of(unit)] == ["user-service-mail.service"]
 
 
 def test_the_image_holds_what_it_runs_and_nothing_else() -> None:

@@ -23,7 +23,10 @@ from user_service.web.schema import utc
 
 @click.group()
 def mail() -> None:
-    """The mail that waits to be sent."""
+    """The mail that waits to be sent.
+
+    Exit codes: 0 done, 1 something could not be sent or found, 2 wrong usage.
+    """
 
 
 @mail.command("deliver")
@@ -31,11 +34,12 @@ def mail() -> None:
 @click.option("--every", type=click.IntRange(1, 3_600), default=2, show_default=True, help="Seconds between looks.")
 @with_database
 def deliver(watch: bool, every: int) -> None:
-    """Send what is due, over SMTP_URL; in development to the console and to /development/mail.
+    """Send what is due to the mail server.
 
-    It may run on every node at any time: no message is ever with two of them. What a server refuses for now is tried
-    again after a growing pause, for about a day. Without --watch the exit code is 1 where a mail could not be sent.
-    SIGTERM and SIGINT end it when the mail at hand is done.
+    That is SMTP_URL; in development mails go to the console and to the page /development/mail. It may run on every node
+    at any time: no message is ever with two of them. What a server refuses for now is tried again after a growing
+    pause, for about a day. Without --watch the exit code is 1 where a mail could not be sent. SIGTERM and SIGINT end it
+    when the mail at hand is done.
     """
     transport = _transport()
     stop = threading.Event()
