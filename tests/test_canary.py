@@ -18,6 +18,7 @@ from sqlalchemy import make_url, select
 
 from tests.support.crowd import claims_of
 from tests.support.databases import POSTGRESQL, Databases
+from tests.support.mail import LINK, deliver, text_of
 from tests.support.people import Client, InProcess
 from tests.support.postgres import PostgresServer
 from tests.test_logs import Log, logging_app
@@ -43,6 +44,7 @@ SECRET = {
     *(PASSWORD, NEW_PASSWORD, MISTYPED, PAYMENT_TOKEN, NEW_PAYMENT_TOKEN, PHONE, NEW_PHONE, LINE, LINE_TWO),
     *("+16502539417", "6502539417", "442079460958", "Siskinford", "Cagehaven", "Finchampton"),
 }
+NEW_MAILBOX = "canary.nest@example.org"
 READABLE = {"canary.user", "canary.mailbox@example.com", "Canaria Nightingale", "Canaria Goldcrest"}
 PERSON = {"username": "canary.user", "email": "canary.mailbox@example.com", "password": MISTYPED, "name": "Canaria"}
 THINGS = {
@@ -165,6 +167,26 @@ def manage(client: Client) -> None:
     assert client.log_in().status == 200
 
 
+def correspond(app: Flask, client: Client) -> set[str]:
+    """Every kind of link is mailed; one is spent, others are tried at wrong doors. Returns the tokens."""
+    verification = take_links(app)
+    assert client.post("/password/forgot", {"email": client.email}).status == 202
+    assert client.put("/account/email", {"email": NEW_MAILBOX, "password": client.password}).status == 202
+    others = take_links(app)
+    assert (len(verification), len(others)) == (1, 2)
+    for token in others:
+        body = {"token": token, "new_password": "short"}
+        assert client.post("/password/reset", body).status in (401, 422)
+        assert client.post("/email/verify", {"token": f"{token}A"}).status == 401
+    assert client.post("/email/verify", {"token": verification[0]}).status == 200
+    assert client.post("/email/verify", {"token": verification[0]}).status == 401
+    return {*verification, *others}
+
+
+def take_links(app: Flask) -> list[str]:
+    return [token for mail in deliver(app) for token in LINK.findall(text_of(mail))]
+
+
 def serve_the_company(app: Flask, client: Client) -> str:
     """What other services ask about the person; returns their secret."""
     with app.app_context():
@@ -207,17 +229,20 @@ def test_nothing_of_a_person_lies_readable_where_it_should_not(
     """SECURITY 36, 84, 127, 151."""
     shop(canary)
     manage(canary)
+    mailed = correspond(app, canary)
     secret = serve_the_company(app, canary)
     knock_everywhere(app, canary)
+    mailed |= set(take_links(app))
+    assert log.text.count("mail.sent") > len(mailed) >= 3
     tokens = canary.transport.tokens
     assert len(tokens) > 20
     signatures = {token.rpartition(".")[2] for token in tokens}
-    hidden = SECRET | tokens | signatures | {secret}
+    hidden = SECRET | tokens | signatures | mailed | {secret}
     at_rest, logged = stored(database_url, databases), log.text.encode()
     assert all(name.encode() in at_rest for name in ("canary.user", "canary.mailbox@example.com"))
     assert len(log.lines()) > 100
     assert found(hidden, at_rest) == []
-    assert found(hidden | READABLE, logged) == []
+    assert found(hidden | READABLE | {NEW_MAILBOX}, logged) == []
     refusals = canary.transport.refusals
     assert len(refusals) > 50
     # A member that is unknown is named where the client put it, so what stands as the name of one comes back.

@@ -8,8 +8,10 @@ from redis import Redis
 from tests.support.hostile import ON_ONE_DATABASE
 from tests.support.redis import throwaway_redis
 from tests.test_canary import (
+    NEW_MAILBOX,
     READABLE,
     SECRET,
+    correspond,
     found,
     knock_everywhere,
     log_in_after_mistakes,
@@ -31,6 +33,7 @@ def test_redis_learns_nothing_of_a_person(make_app: Callable[..., Flask]) -> Non
         client = log_in_after_mistakes(app)
         shop(client)
         manage(client)
+        mailed = correspond(app, client)
         secret = serve_the_company(app, client)
         knock_everywhere(app, client)
         with Redis(unix_socket_path=str(server.socket)) as connection:
@@ -40,5 +43,5 @@ def test_redis_learns_nothing_of_a_person(make_app: Callable[..., Flask]) -> Non
         everything = b"".join([*keys, *values, (server.directory / SNAPSHOT).read_bytes()])
     assert len(keys) > 5
     assert everything.count(keys[0]) > 1, "it stands in the snapshot too"
-    hidden = SECRET | READABLE | client.transport.tokens | {secret, "127.0.0.1"}
+    hidden = SECRET | READABLE | client.transport.tokens | mailed | {secret, NEW_MAILBOX, "127.0.0.1"}
     assert found(hidden, everything) == []

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
+from tests.support.mail import deliver, outbox, token_of
 from tests.support.people import PAYMENT, PROFILE, Client
 from user_service.audit.models import AuditEvent
 from user_service.database import Base
@@ -104,6 +105,25 @@ def test_an_older_dump_does_not_open_without_the_data_key(person: Client, app: F
     answer = person.get("/profile/me")
     assert answer.status == 500
     assert PROFILE["phone"] not in answer.text
+
+
+def test_no_mail_remembers_who_left(person: Client, app: Flask) -> None:
+    """SECURITY 147: mail that was sent, that waits or failed, to the address of now, of before, and one to come."""
+    registered_with, address, wanted = person.email, "second.nest@example.org", "third.nest@example.net"
+    deliver(app)
+    for email in (address, wanted):
+        assert person.put("/account/email", {"email": email, "password": person.password}).status == 202
+        if email == address:
+            [change] = [mail for mail in deliver(app) if mail["To"] == address]
+            assert person.post("/email/verify", {"token": token_of(change)}, auth=False).status == 200
+    assert person.post("/password/forgot", {"email": address}).status == 202
+    assert all(email in everything(app) for email in (registered_with, address, wanted))
+    assert sum(row.sent_at is None for row in outbox(app)) >= 4
+    assert leave(person).status == 200
+    left = everything(app)
+    for trace in (registered_with, address, wanted, person.username):
+        assert trace not in left
+    assert (outbox(app), deliver(app)) == ([], [])
 
 
 def test_two_who_delete_at_once_are_one_erasure(person: Client) -> None:

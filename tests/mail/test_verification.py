@@ -91,7 +91,9 @@ def test_where_verification_is_required_the_right_password_alone_learns_of_it(st
     """SECURITY 41."""
     client = Client(InProcess(strict))
     client.register()
-    assert client.log_in(password="not the password").code == "invalid_credentials"
+    refused, unknown = client.log_in(password="not the password"), client.log_in("nobody.at.all")
+    assert refused.status == unknown.status == 401
+    assert {**refused.json, "request_id": ""} == {**unknown.json, "request_id": ""}
     answer = client.log_in()
     assert (answer.status, answer.code) == (403, "email_not_verified")
     verify(client, mail_to(strict, client.email))

@@ -12,6 +12,8 @@ from user_service.mail.delivery import deliver_due
 from user_service.mail.models import OutboxMessage
 from user_service.mail.transports import MemoryTransport
 
+LINK = re.compile(r"^http\S+#([A-Za-z0-9_-]{43})$", re.MULTILINE)
+
 
 def deliver(app: Flask) -> list[EmailMessage]:
     """Send what is due; the mails, in the order in which they went out."""
@@ -29,7 +31,7 @@ def outbox(app: Flask) -> list[Row[Any]]:
 
 def token_of(mail: EmailMessage) -> str:
     """The token of the mailed link."""
-    [token] = re.findall(r"^http\S+#([A-Za-z0-9_-]{43})$", text_of(mail), re.MULTILINE)
+    [token] = LINK.findall(text_of(mail))
     return token
 
 
