@@ -9,8 +9,7 @@ from flask import current_app
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.types import TypeDecorator
 
-from user_service.connections import LOCK_MILLISECONDS
-
+LOCK_MILLISECONDS = 3_000  # for so long requests may queue up behind a migration that waits for a busy table
 MIGRATION_LOCK = 0x757365725F6D6967  # a PostgreSQL advisory lock: nodes that start together take turns
 POLL_SECONDS = 0.2
 

@@ -112,7 +112,7 @@ def test_two_who_wait_for_each_other_both_get_what_they_want(app: Flask) -> None
             lock_both(index)
 
     at_once(2, run)
-    assert len(tries) == 3
+    assert 3 <= len(tries) <= 5, "one of the two is ended once, or on a busy machine again"
 
 
 def test_what_the_database_cannot_do_now_is_503(client: Client, operator: psycopg.Connection) -> None:
@@ -198,10 +198,10 @@ def test_every_wait_has_its_end(app: Flask) -> None:
                     for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
                 }
                 driver: Any = connection.connection.driver_connection
-                assert 0 < driver.answer_seconds < 10
+                assert 0 < driver.answer_seconds <= 10
                 assert driver.info.get_parameters()["connect_timeout"] == "3"
         assert limits == {
-            "statement_timeout": "5s",
-            "lock_timeout": "3s",
+            "statement_timeout": "8s",
+            "lock_timeout": "5s",
             "idle_in_transaction_session_timeout": "10s",
         }

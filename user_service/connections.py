@@ -12,11 +12,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 SQLITE_BUSY_SECONDS = 5
 CONNECT_SECONDS = 3
-POOL_SECONDS = 5
-STALL_SECONDS = 1
+POOL_SECONDS = 8
+STALL_SECONDS = 5  # as long as a lock is waited for: all connections may queue at one row
 SLICE_SECONDS = 0.25
-STATEMENT_MILLISECONDS = 5_000
-LOCK_MILLISECONDS = 3_000
+STATEMENT_MILLISECONDS = 8_000
+LOCK_MILLISECONDS = 5_000
 IDLE_IN_TRANSACTION_MILLISECONDS = 10_000
 # The server's own limits come first; this one is for a server that is frozen, or gone without a word.
 ANSWER_SECONDS = STATEMENT_MILLISECONDS / 1000 + 2

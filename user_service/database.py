@@ -33,6 +33,7 @@ from user_service.security.vault import Envelope
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 READER = "reader"
 RETRIES = 3
+RETRY_PAUSE_MILLISECONDS = 50
 # SQLSTATE: serialization_failure, deadlock_detected. The transaction is rolled back, and may well succeed next time.
 LOST_AGAINST_ANOTHER = ("40001", "40P01")
 
@@ -153,6 +154,8 @@ def retried(use_case: Callable[P, R]) -> Callable[P, R]:
                     reconnects -= 1
                 elif getattr(error.orig, "sqlstate", None) in LOST_AGAINST_ANOTHER and retries:
                     retries -= 1
+                    # At once, it may take its locks again before the other one has woken up: the same deadlock.
+                    time.sleep((1 + secrets.randbelow(RETRY_PAUSE_MILLISECONDS)) / 1000)
                 else:
                     raise
                 log.warning("database.retry", error=type(error.orig).__name__)

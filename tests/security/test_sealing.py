@@ -114,6 +114,10 @@ def test_what_does_not_open_is_an_event_in_the_log_and_an_answer_without_a_word(
     assert not [value for value in (PROFILE["phone"], PAYMENT["payment_token"]) if value in log.text]
 
 
+# Keyed digests under the name of what they stand for.
+KEYED = ("login_throttles.subject", "login_throttles.network", "one_time_tokens.bound_to")
+
+
 def user_id(person: Client) -> str:
     return str(claims_of(person.access_token)["sub"])
 
@@ -128,7 +132,7 @@ def test_every_column_that_holds_something_sealed_refuses_plaintext(person: Clie
             with app.app_context(), pytest.raises(StatementError, match="never plaintext"), transaction() as session:
                 session.execute(update(column.table).values({column.name: plaintext}))
     others = [c for t in metadata.tables.values() for c in t.columns if isinstance(c.type, LargeBinary)]
-    assert [column.name for column in others if "digest" not in column.name] == []
+    assert [str(column) for column in others if "digest" not in column.name and str(column) not in KEYED] == []
 
 
 def is_sealed(name: str) -> bool:
