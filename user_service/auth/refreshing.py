@@ -103,6 +103,7 @@ def _advance(session: Session, claims: RefreshClaims) -> Any | None:
         "latest": now + timedelta(seconds=runtime().settings.refresh_token_seconds),
         "next_refresh_jti": uuid4(),
         "next_access_jti": uuid4(),
+        "network": network_of(origin.get().ip),
     }
     return session.connection().execute(_ADVANCE, values).one_or_none()
 
@@ -128,7 +129,7 @@ def _advance_statement() -> ReturningUpdate[Any]:
             issued_at=now,
             refresh_expires_at=case((sessions.c.ends_at < latest, sessions.c.ends_at), else_=latest),
             confirmed_at=None,
-            refreshed_from=network_of(origin.get().ip),
+            refreshed_from=bindparam("network"),
             # Who was handed a copy of the tokens that are replaced now is left with none that works.
             access_floor=case((sessions.c.is_replayed, sessions.c.generation + 1), else_=sessions.c.access_floor),
             is_replayed=False,

@@ -63,5 +63,5 @@ def _newest_files() -> list[Path]:
 def _shown(path: Path) -> dict[str, Any]:
     mail = BytesParser(EmailMessage, policy=policy.SMTPUTF8).parsebytes(path.read_bytes())
     body = mail.get_body(("plain",))
-    text = body.get_content() if body is not None else ""
+    text = body.get_content().replace("\r\n", "\n") if body is not None else ""
     return {"subject": mail["Subject"], "to": mail["To"], "date": mail["Date"], "lines": text.split("\n\n")}
