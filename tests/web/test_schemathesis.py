@@ -40,7 +40,10 @@ CONFIG = {
     "phases": {"stateful": {"enabled": False}},
     "checks": {
         "max_response_time": 8,
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "304", "401", "403", "404", "409", "412", "422"]},
+        # 429 is the account throttle's, which nothing switches off.
+        "positive_data_acceptance": {
+            "expected-statuses": ["2xx", "304", "401", "403", "404", "409", "412", "422", "429"]
+        },
         "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "409", "415", "422"]},
     },
 }
