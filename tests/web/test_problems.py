@@ -17,7 +17,7 @@ from user_service.extensions import db
 from user_service.web.catalogue import CATALOGUE
 
 PUBLIC = re.compile(
-    r"/(register|token|token/refresh|healthz|readyz|openapi\.json|docs(/.*)?|errors(/.*)?|\.well-known/jwks\.json"
+    r"/(register|token|token/refresh|healthz|readyz|metrics|openapi\.json|docs(/.*)?|errors(/.*)?|\.well-known/jwks\.json"
     r"|email/verify|email/verification|password/forgot|password/reset|links/.*)"
 )
 SOME_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
