@@ -68,7 +68,7 @@ class PostgresServer:
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),
             "fsync": "off",
-            "max_connections": "100",
+            "max_connections": "300",
             **self.settings,
         }
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]

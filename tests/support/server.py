@@ -149,7 +149,7 @@ def _variables(database_url: str, workers: int, port: int) -> dict[str, str]:
         "MASTER_KEYS": keys,
         "BCRYPT_ROUNDS": "4",
         "WEB_CONCURRENCY": str(workers),
-        "DATABASE_POOL_SIZE": "4",
+        "DATABASE_POOL_SIZE": "8",  # as it is unless somebody says otherwise
         "RATELIMIT_ENABLED": "false",  # a test knocks more often than one address may
         "BIND": "127.0.0.1",
         "PORT": str(port),
