@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,7 +58,13 @@ def measure(url: str, door: str, pairs: int) -> Seconds | None:
     """Time a door; None where there is no such door. Each name knocks once before, and is not timed then."""
     known = [register(url, f"known{number:03}") for number in range(NAMES)]
     unknown = [f"other{number:03}@example.com" for number in range(NAMES)]
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)) as connection:
+        return _measure(connection, door, pairs, known, unknown)
+
+
+def _measure(
+    connection: http.client.HTTPConnection, door: str, pairs: int, known: list[str], unknown: list[str]
+) -> Seconds | None:
     if ask(connection, door, known[0])[0] == 404:
         return None
     for address in [*known, *unknown]:
@@ -75,8 +81,10 @@ def measure(url: str, door: str, pairs: int) -> Seconds | None:
 
 
 def register(url: str, name: str) -> str:
-    client = Client(OverSocket(url))
-    assert client.register(name).status in (201, 409)
+    transport = OverSocket(url)
+    with transport.session:
+        client = Client(transport)
+        assert client.register(name).status in (201, 409)
     return client.email
 
 
