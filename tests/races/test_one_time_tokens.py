@@ -59,8 +59,8 @@ def test_of_many_who_prove_one_address_one_has_it(cluster: Cluster) -> None:
     """The constraint decides; the others are told that it is taken, and keep what they had."""
     people = [cluster.client(index).join() for index in range(6)]
     wanted = f"wanted.by.{people[0].username}@example.com"
+    mailed_tokens(cluster, people[0].email)  # what came with the registrations is out of the way
     for person in people:
-        mailed_tokens(cluster, person.email)
         assert person.put("/account/email", {"email": wanted, "password": person.password}).status == 202
     tokens = mailed_tokens(cluster, wanted)
     assert len(tokens) == len(people)
