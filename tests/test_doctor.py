@@ -127,10 +127,11 @@ def test_a_master_key_that_is_missing_is_told(make_app: Callable[..., Flask]) ->
 
 
 def test_more_connections_than_there_are_is_told(databases: Databases) -> None:
+    """The server has room for 297, and a node opens up to 32."""
     with databases.copy(POSTGRESQL) as url, running_app(url, web_concurrency=2, database_pool_size=8) as app:
         assert "connections" not in checks(doctor(app)[1])
-        assert "connections" not in checks(doctor(app, "--nodes", "2")[1])
-        code, found = doctor(app, "--nodes", "3")
+        assert "connections" not in checks(doctor(app, "--nodes", "9")[1])
+        code, found = doctor(app, "--nodes", "10")
         assert (code, "connections" in checks(found)) == (1, True)
 
 

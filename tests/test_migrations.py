@@ -21,7 +21,9 @@ from user_service.database import MIGRATIONS, is_migrated
 from user_service.extensions import db, metadata
 
 MIGRATION_LOCK = 0x757365725F6D6967  # as migrations/env.py takes it
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'user-service'"
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE (datname, application_name) = (current_database(), 'user-service')"
+)
 ALEMBIC = {"alembic_version"}
 BROKEN_MIGRATION = """
 import sqlalchemy as sa

@@ -9,12 +9,11 @@ import time
 import zlib
 from collections.abc import Callable
 
-from tests.support.hostile import CREATE_PROFILE, LOG_IN, ON_ONE_DATABASE, PLACES, REGISTER, Inspector
+from tests.support.hostile import CREATE_PROFILE, LOG_IN, ON_ONE_DATABASE, PLACES, QUICK_SECONDS, REGISTER, Inspector
 from tests.support.people import PROFILE, Client
 
 pytestmark = ON_ONE_DATABASE
 LIMIT = 64 * 1024
-QUICK_SECONDS = 0.1
 
 NO_JSON = """
     nul NULL None undefined True FALSE yes NaN Infinity -Infinity +1 .5 1. 01 -01 1e 1e+ 0x10 0b1 1_000 -- -

@@ -17,6 +17,7 @@ from tests.support.hostile import (
     ON_ONE_DATABASE,
     ONE_OF_EACH,
     PLACES,
+    QUICK_SECONDS,
     REGISTER,
     REPLACE_PAYMENT,
     Inspector,
@@ -25,7 +26,6 @@ from tests.support.hostile import (
 )
 from tests.support.people import PAYMENT, PROFILE, Client
 
-QUICK_SECONDS = 0.1
 WRONG_TYPES: list[Any] = [
     *(None, True, False, 0, 1, -1, 10**18, 10**30, 1.0, 1.5, -0.0, 1e308),
     *([], [""], ["a"], ["a", "b"], [None], [1, 2, 3], [[]], [{"a": "b"}]),

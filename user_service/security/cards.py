@@ -6,6 +6,7 @@ written in any decimal digits, in groups parted by white space, dashes, dots or 
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Issuer prefixes as inclusive ranges, with the lengths in use under each.
 _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = tuple(
@@ -57,6 +58,7 @@ def _plain(text: str) -> str:
     return "".join(_plain_character(character) for character in unicodedata.normalize("NFKC", text))
 
 
+@lru_cache(maxsize=1024)
 def _plain_character(character: str) -> str:
     digit = unicodedata.decimal(character, None)
     if digit is not None:
@@ -74,17 +76,19 @@ def _run_has_card(run: str) -> bool:
         digits = "".join(groups[first : first + _MAX_DIGITS])[:_MAX_DIGITS]
         if len(digits) < _MIN_DIGITS:
             return False
-        if any(_is_card(digits[:length]) for length in range(_MIN_DIGITS, len(digits) + 1)):
+        if any(_passes_luhn(digits[:length]) for length in _lengths(digits[:4]) if length <= len(digits)):
             return True
     return False
 
 
 def _is_card(digits: str) -> bool:
-    return _has_issuer(digits) and _passes_luhn(digits)
+    return len(digits) in _lengths(digits[:4]) and _passes_luhn(digits)
 
 
-def _has_issuer(digits: str) -> bool:
-    return any(len(digits) in lengths and low <= digits[: len(low)] <= high for low, high, lengths in _ISSUERS)
+@lru_cache(maxsize=10_000)
+def _lengths(first_four: str) -> frozenset[int]:
+    """How long the numbers may be that begin like this."""
+    return frozenset().union(*(lengths for low, high, lengths in _ISSUERS if low <= first_four[: len(low)] <= high))
 
 
 def _passes_luhn(digits: str) -> bool:
