@@ -35,7 +35,8 @@ ELSEWHERE = {
     "pg_restore": "tests/test_backup.py::test_two_dumps_restore_everything_and_the_first_alone_opens_nothing",
     "jwt.PyJWKClient(": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
     "from joserfc import": "tests/test_verify_elsewhere.py::test_the_snippets_take_a_good_token",
-    "createRemoteJWKSet": "tests/test_verify_in_node.py::test_the_snippet_takes_access_tokens_and_no_refresh_tokens",
+    "createRemoteJWKSet": "tests/test_verify_in_node_and_go.py::test_the_snippet_takes_access_tokens_alone",
+    "package tokens": "tests/test_verify_in_node_and_go.py::test_the_snippet_takes_access_tokens_alone",
     "class Revocations": "tests/test_verify_elsewhere.py::test_the_follower_hears_of_every_log_out",
 }
 # Pages that are followed as a whole, block after block.
@@ -47,7 +48,6 @@ FOLLOWED = {
 NOT_RUN = {
     "": "what an answer looks like, to be read; the tests of its page look at real ones",
     "mermaid": "a drawing; what shows the page draws it",
-    "go": "a Go tool chain is hundreds of megabytes and fetches modules; it was run by hand when it was written",
 }
 
 
