@@ -15,7 +15,7 @@ from tests.conftest import running_app
 from tests.support.crowd import at_once
 from tests.support.databases import POSTGRESQL, Databases, migrate, require_postgres
 from tests.support.people import PAYMENT, PROFILE, Client, InProcess
-from tests.support.postgres import PostgresServer, _as_ordinary_user, throwaway_server
+from tests.support.postgres import PostgresServer, _as_ordinary_user, standby_of, throwaway_server
 from tests.support.server import ROOT, free_port
 from user_service.database import fetch_one
 
@@ -119,20 +119,7 @@ def test_nothing_takes_a_lock_that_outlives_its_transaction() -> None:
 def standby() -> Iterator[tuple[PostgresServer, PostgresServer]]:
     """A primary and a standby that follows it."""
     require_postgres()
-    with throwaway_server() as primary, throwaway_server() as follower:
-        follower.stop()
-        shutil.rmtree(follower.directory / "data")
-        follower.run(
-            "pg_basebackup",
-            "-D",
-            str(follower.directory / "data"),
-            "-R",
-            "-h",
-            str(primary.directory),
-            "-U",
-            "postgres",
-        )
-        follower.start()
+    with throwaway_server() as primary, standby_of(primary) as follower:
         yield primary, follower
 
 
@@ -151,8 +138,7 @@ def test_who_names_both_servers_follows_the_one_that_takes_over(standby: tuple[P
         wait_until_followed(primary, follower, name)
         primary.stop()
         assert person.put("/profile", {"name": "Ada King"}).status == 503
-        with follower.connect() as connection:
-            connection.execute("SELECT pg_promote()")
+        follower.promote()
         assert person.put("/profile", {"name": "Ada King"}).status == 200
         assert person.get("/profile/me").json["name"] == "Ada King"
         assert story(Client(InProcess(app))) == GOOD_STORY

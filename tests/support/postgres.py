@@ -38,7 +38,7 @@ class PostgresServer:
     settings: dict[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
-        return f"postgresql+psycopg://postgres@/{database}?host={self.directory}"
+        return f"postgresql+psycopg://postgres@/{database}?host={self.directory}&port={self.port}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         where = f"host={self.directory} port={self.port} user=postgres dbname={database}"
@@ -112,6 +112,11 @@ class PostgresServer:
             os.kill(pid, signal.SIGSTOP)
         return everybody
 
+    def promote(self) -> None:
+        """A standby takes over: from here on it takes writes. Waits until it does."""
+        with self.connect() as connection:
+            connection.execute("SELECT pg_promote()")
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(2)  # SIGINT: fast shutdown
@@ -125,6 +130,17 @@ def throwaway_server(**settings: str) -> Iterator[PostgresServer]:
     with _server(None if is_durable else MEMORY) as server:
         data = str(server.directory / "data")
         server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        server.start(**settings)
+        yield server
+
+
+@contextmanager
+def standby_of(primary: PostgresServer, name: str = "standby", **settings: str) -> Iterator[PostgresServer]:
+    """A copy that follows the primary by streaming replication, under a name for `synchronous_standby_names`."""
+    with _server(primary.directory.parent) as server:
+        where = f"host={primary.directory} port={primary.port} user=postgres application_name={name}"
+        options = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]
+        server.run("pg_basebackup", "-D", str(server.directory / "data"), "-d", where, *options)
         server.start(**settings)
         yield server
 
