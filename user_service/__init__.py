@@ -23,7 +23,7 @@ def create_app(settings: Settings) -> Flask:
     from user_service.web import cors, docs, hooks, mailed_links, problems, telemetry
     from user_service.web.openapi import Api
 
-    app = Flask("user_service", static_folder=None)
+    app = Application("user_service", static_folder=None)
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a doubled slash is another address, not a redirect
     app.config.update(_configuration(settings))
@@ -40,6 +40,14 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(telemetry.blp)
     _register_commands(app)
     return app
+
+
+class Application(Flask):
+    """Flask without coroutines: every view and hook is called as it is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask asks this of each function on each call, which costs more than the call does."""
+        return func
 
 
 class OrjsonProvider(JSONProvider):

@@ -58,30 +58,33 @@ class _Form:
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._order: list[str] | None = compiled.positiontup
         binds = {name: bind for bind, name in compiled.bind_names.items()}  # a name may stand in several places
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
-        self._binds: dict[str, Convert] = {
-            name: convert
-            for name, bind in binds.items()
-            if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        }
+        self._binds: list[tuple[str, Convert | None]] = [
+            (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in compiled.positiontup or binds
+        ]
+        self._is_positional = compiled.positiontup is not None
         columns = statement.exported_columns
         self._row: Any = namedtuple("Row", columns.keys())  # type: ignore[misc]  # its names are the statement's
-        self._converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._converts: list[tuple[int, Convert]] = [
+            (index, convert)
+            for index, column in enumerate(columns)
+            if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
 
     def run(self, connection: Any, parameters: dict[str, Any]) -> Any | None:
-        values = {**self._constants, **parameters}
-        for name, convert in self._binds.items():
-            values[name] = convert(values[name])
-        cursor = connection.cursor()
-        try:
-            cursor.execute(self.sql, values if self._order is None else [values[name] for name in self._order])
-            rows = cursor.fetchall()
-        finally:
-            cursor.close()
-        return self._row._make(map(_converted, self._converts, rows[0])) if rows else None
-
-
-def _converted(convert: Convert | None, value: Any) -> Any:
-    return value if convert is None else convert(value)
+        known = {**self._constants, **parameters}
+        values = [convert(known[name]) if convert else known[name] for name, convert in self._binds]
+        if self._is_positional:
+            cursor = connection.dbapi_connection.execute(self.sql, values)
+        else:
+            names = (name for name, _ in self._binds)
+            cursor = connection.dbapi_connection.execute(self.sql, dict(zip(names, values, strict=True)))
+        rows = cursor.fetchall()
+        if not rows:
+            return None
+        row = list(rows[0])
+        for index, convert in self._converts:
+            row[index] = convert(row[index])
+        return self._row._make(row)

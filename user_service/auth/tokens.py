@@ -78,14 +78,13 @@ def verify_access_token(token: str) -> AccessClaims:
 
 def _find_verified(token: str) -> AccessClaims | None:
     """The claims of a token that this process has verified, while all that may change since still holds."""
-    ring, verified_tokens = runtime().key_ring, runtime().verified_tokens
-    if token not in verified_tokens:
+    state = runtime()
+    if token not in state.verified_tokens:
         return None
-    known = verified_tokens.find(token, ring.get().signing_keys)
-    if known is None or ring.verification_key(known.key.kid) is None:
+    known = state.verified_tokens.find(token, state.key_ring.get().signing_keys)
+    if known is None or not known.is_current(clock.now(), leeway=LEEWAY_SECONDS, longest_life=LONGEST_LIFE):
         return None
-    is_current = known.is_current(clock.now(), leeway=LEEWAY_SECONDS, longest_life=LONGEST_LIFE)
-    return known.claims if is_current else None
+    return known.claims
 
 
 def access_claims(token: str) -> dict[str, Any]:

@@ -166,8 +166,10 @@ def _sealed(user_id: UUID, data_key: DataKey, fields: dict[str, Any]) -> dict[st
 
 
 def _view(principal: Owner, profile: Any, data_key: DataKey) -> ProfileView:
+    row_id = str(principal.user_id)
+
     def opened(column: str, envelope: bytes) -> str:
-        return data_key.open(envelope, binding("profiles", column, principal.user_id))
+        return data_key.open(envelope, binding("profiles", column, row_id))
 
     return ProfileView(
         id=principal.user_id,

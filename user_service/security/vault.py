@@ -83,6 +83,7 @@ class MasterKeys:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self.current_id = next(iter(keys))
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._fingerprints = {key_id: _fingerprint(key_id) for key_id in keys}
 
     @property
     def ids(self) -> frozenset[str]:
@@ -90,14 +91,15 @@ class MasterKeys:
 
     def seal(self, secret: bytes, bound_to: Binding) -> tuple[str, Envelope]:
         """Seal under the current key; returns that key's id with the envelope."""
-        return self.current_id, _seal(self._ciphers[self.current_id], _fingerprint(self.current_id), secret, bound_to)
+        key_id = self.current_id
+        return key_id, _seal(self._ciphers[key_id], self._fingerprints[key_id], secret, bound_to)
 
     def open(self, key_id: str, envelope: bytes, bound_to: Binding) -> bytes:
         """Raises MasterKeyMissing, IntegrityFailure."""
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise MasterKeyMissing(key_id)
-        return _open(cipher, _fingerprint(key_id), envelope, bound_to)
+        return _open(cipher, self._fingerprints[key_id], envelope, bound_to)
 
     def new_data_key(self, key_id: UUID, user_id: UUID) -> tuple[DataKey, str, Envelope]:
         """A fresh data key and its wrap, bound to the user's id."""

@@ -28,6 +28,8 @@ class VerifiedToken:
     def is_current(self, at: datetime, *, leeway: int, longest_life: timedelta) -> bool:
         """Whether the full verification would find the times right at this moment."""
         now = at.timestamp()
+        if self.key.expires_at is not None and self.key.expires_at <= at:
+            return False
         return self.issued_at - leeway <= now < self.expires_at + leeway and self.expires_at <= (
             now + longest_life.total_seconds()
         )

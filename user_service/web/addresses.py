@@ -1,6 +1,7 @@
 """Where a request comes from. Forwarded addresses count only as far as TRUSTED_PROXIES says (`web/hooks.py`)."""
 
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import request
@@ -15,6 +16,7 @@ def client_address() -> Address | None:
     return parse_address(request.remote_addr or "")
 
 
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address | None:
     """Read an address as proxies write it: with a port, in brackets, with a zone. IPv4 in IPv6 is IPv4 (RFC 4291)."""
     text = text.strip()

@@ -24,12 +24,11 @@ def respond(schema: Schema, shown: Any, *, status: int = 200, headers: dict[str,
     """Answer with the representation and its tag; 304 without a body where the client has it already."""
     body = orjson.dumps(schema.dump(shown))
     tag = _tag(body)
-    if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag):
-        response = Response(status=304)
-    else:
-        response = Response(body, status, headers, mimetype="application/json")
-    response.set_etag(tag)
-    return response
+    headers = {"ETag": f'"{tag}"', **(headers or {})}
+    is_conditional = "HTTP_IF_NONE_MATCH" in request.environ and request.method in ("GET", "HEAD")
+    if is_conditional and request.if_none_match.contains_weak(tag):
+        return Response(status=304, headers=headers)
+    return Response(body, status, headers, content_type="application/json")
 
 
 def if_match(schema: Schema) -> Callable[[Any], None]:

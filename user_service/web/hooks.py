@@ -1,18 +1,20 @@
 """What happens around every request: its id, where it came from, the headers of every answer, one log line."""
 
+import random
 import re
-import secrets
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from user_service import metrics
 from user_service.audit.service import Origin, origin
 from user_service.settings import Settings
-from user_service.web.addresses import client_address
+from user_service.web.addresses import parse_address
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 TRACE_PARENT = re.compile(
@@ -29,70 +31,87 @@ HSTS_SECONDS = 2 * 365 * 86_400
 MAX_USER_AGENT = 256
 
 log = structlog.get_logger("requests")
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    app.before_request(_begin)
-    app.after_request(_end)
-    if settings.public_url.startswith("https:"):
-        app.after_request(_promise_https)
+    app.wsgi_app = Around(app.wsgi_app, settings)  # type: ignore[method-assign]  # how Flask says to wrap an application
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         proxy = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)
-        app.wsgi_app = proxy  # type: ignore[method-assign]  # how Flask says to wrap an application
-    elif settings.app_env == "production":
-        app.before_request(_Unheard())
+        app.wsgi_app = proxy  # type: ignore[method-assign]  # likewise
 
 
-class _Unheard:
-    """Says once that a proxy tells where requests come from, and that nobody listens."""
+class Around:
+    """The application as the server calls it. Flask's own hooks cost several times as much
+    (docs/decisions/0024-a-request-costs-what-flask-costs.md)."""
 
-    def __init__(self) -> None:
-        self._is_told = False
+    def __init__(self, application: Application, settings: Settings) -> None:
+        self._application = application
+        self._headers = {name.lower(): (name, value) for name, value in SECURITY_HEADERS}
+        if settings.public_url.startswith("https:"):
+            promise = f"max-age={HSTS_SECONDS}; includeSubDomains"
+            self._headers["strict-transport-security"] = ("Strict-Transport-Security", promise)
+        self._must_tell_of_proxies = settings.app_env == "production" and not settings.trusted_proxies
 
-    def __call__(self) -> None:
-        if not self._is_told and "HTTP_X_FORWARDED_FOR" in request.environ:
-            self._is_told = True
-            log.warning("proxy.unheard", remedy="If it is your own proxy, set TRUSTED_PROXIES; else have it removed.")
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        started_at = time.perf_counter()
+        request_id = _begin(environ)
+        if self._must_tell_of_proxies and "HTTP_X_FORWARDED_FOR" in environ:
+            self._tell_of_proxies()
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            code = int(status[:3])
+            complete = self._complete(code, headers, request_id)
+            _end(environ, code, time.perf_counter() - started_at)
+            return start_response(status, complete, exc_info)
+
+        return self._application(environ, start)
+
+    def _complete(self, status: int, headers: Headers, request_id: str) -> Headers:
+        if status == 204:  # there is no content to be of a type
+            headers = [header for header in headers if header[0] != "Content-Type"]
+        present = {name.lower() for name, _ in headers}
+        ours = [header for name, header in self._headers.items() if name not in present]
+        return [*headers, *ours, ("X-Request-ID", request_id)]
+
+    def _tell_of_proxies(self) -> None:
+        """Once: a proxy tells where requests come from, and nobody listens."""
+        self._must_tell_of_proxies = False
+        log.warning("proxy.unheard", remedy="If it is your own proxy, set TRUSTED_PROXIES; else have it removed.")
 
 
-def _begin() -> None:
-    g.started_at = time.perf_counter()
-    sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+def _begin(environ: Environ) -> str:
+    """Note where the request comes from, for audit and log; returns its id."""
+    sent = environ.get("HTTP_X_REQUEST_ID", "")
+    # A name and no secret. To ask the kernel for chance would let another thread in, and cost a switch.
+    request_id = sent if sent and REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
     clear_contextvars()
-    bind_contextvars(request_id=g.request_id)
-    trace = request.headers.get("traceparent")
+    bind_contextvars(request_id=request_id)
+    trace = environ.get("HTTP_TRACEPARENT")
     if trace is not None:
         _join_trace(trace)
-    agent = request.headers.get("User-Agent")
-    address = client_address()
-    origin.set(Origin(g.request_id, str(address) if address else None, _printable(agent) if agent else None))
+    agent = environ.get("HTTP_USER_AGENT")
+    address = parse_address(environ.get("REMOTE_ADDR", ""))
+    origin.set(Origin(request_id, str(address) if address else None, _printable(agent) if agent else None))
+    return request_id
 
 
-def _end(response: Response) -> Response:
-    present = {name.lower() for name, _ in response.headers}
-    response.headers.extend(header for header in SECURITY_HEADERS if header[0].lower() not in present)
-    response.headers["X-Request-ID"] = g.request_id
-    if response.status_code == 204:
-        response.headers.pop("Content-Type", None)  # there is no content to be of a type
-    # The rule, not the path: what a client puts into a path may be anything, a secret too.
-    rule = request.url_rule.rule if request.url_rule else None
-    seconds = time.perf_counter() - g.started_at
-    metrics.count_request(rule or "none", response.status_code, seconds)
+def _end(environ: Environ, status: int, seconds: float) -> None:
+    """Count the request and tell of it, by its rule and not its path: what a client puts there may be a secret."""
+    asked = environ.get("werkzeug.request")
+    rule = asked.url_rule.rule if asked is not None and asked.url_rule else None
+    metrics.count_request(rule or "none", status, seconds)
     log.info(
         "request",
-        method=request.method if rule else "OTHER",
+        method=asked.method if asked is not None and rule else "OTHER",
         route=rule,
-        status=response.status_code,
+        status=status,
         milliseconds=round(seconds * 1000, 1),
     )
-    return response
-
-
-def _promise_https(response: Response) -> Response:
-    response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
-    return response
 
 
 def _join_trace(parent: str) -> None:

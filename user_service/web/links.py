@@ -74,3 +74,10 @@ def add_links(doc: dict[str, Any]) -> None:
 
 def _successes(doc: dict[str, Any]) -> Iterator[Any]:
     yield from (status for status in doc["responses"] if str(status).startswith("2"))
+
+
+def add_conditions(doc: dict[str, Any]) -> None:
+    """Where a condition can fail, the header that sets it is a parameter."""
+    for status, header in ((304, "If-None-Match"), (412, "If-Match")):
+        if status in doc["responses"]:
+            doc.setdefault("parameters", []).append(header)

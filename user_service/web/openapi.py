@@ -11,13 +11,13 @@ from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest
 import orjson
-from flask import Flask
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from user_service.web import components, problems
 from user_service.web.body import StrictParser
 from user_service.web.json_schema import JsonSchemaPlugin
-from user_service.web.links import add_links
+from user_service.web.links import add_conditions, add_links
 from user_service.web.schema import Schema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -154,11 +154,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
     ) -> Decorator:
         kwargs.setdefault("example", getattr(schema, "example", None))
         named = {name: name for name in headers}
-        return cast(Decorator, super().response(status_code, schema, headers=named, **kwargs))
+        decorate = cast(Decorator, super().response(status_code, schema, headers=named, **kwargs))
+        return lambda view: _noted(decorate, view) if view.__annotations__["return"] is Response else decorate(view)
 
     def alt_response(self, status_code: int, *, headers: Sequence[str] = (), **kwargs: Any) -> Decorator:
         named = {name: name for name in headers}
-        return cast(Decorator, super().alt_response(status_code, headers=named, **kwargs))
+        decorate = cast(Decorator, super().alt_response(status_code, headers=named, **kwargs))
+        return lambda view: _noted(decorate, view)
 
     def problems(self, *codes: str, needs_database: bool = True) -> Decorator:
         """Document the refusals that are an operation's own."""
@@ -206,6 +208,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         return doc
 
 
+def _noted(decorate: Decorator, view: View) -> View:
+    """The view with flask-smorest's notes, without the wrapper around it that would only hand its answer on."""
+    view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # a view
+    return view
+
+
 def note(view: View, **notes: Any) -> View:
     """Leave notes for the document on a view, where flask-smorest keeps its own."""
     known = getattr(view, "_apidoc", {})
@@ -237,10 +245,3 @@ def codes_of(doc: dict[str, Any], notes: dict[str, Any]) -> Iterable[str]:
     if notes["is_limited"]:
         yield "too_many_requests"
     yield from notes.get("problems", ANYWHERE)
-
-
-def add_conditions(doc: dict[str, Any]) -> None:
-    """Where a condition can fail, the header that sets it is a parameter."""
-    for status, header in ((304, "If-None-Match"), (412, "If-Match")):
-        if status in doc["responses"]:
-            doc.setdefault("parameters", []).append(header)

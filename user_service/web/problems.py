@@ -5,13 +5,14 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g
+from flask import Flask, Response
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from user_service import metrics
+from user_service.audit.service import origin
 from user_service.errors import DomainError, Fault, ServiceUnavailable
 from user_service.runtime import runtime
 from user_service.security.vault import IntegrityFailure, MasterKeyMissing
@@ -81,7 +82,7 @@ def problem(
         "status": status or entry.status,
         "detail": detail,
         "code": code,
-        "request_id": g.get("request_id"),
+        "request_id": origin.get().request_id,
         "errors": [{"pointer": fault.pointer, "code": fault.code, "message": fault.message} for fault in faults],
     }
     return Response(orjson.dumps(body), status or entry.status, headers, mimetype=MEDIA_TYPE)
