@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,8 @@ from tests.support.people import Client, InProcess
 from tests.support.postgres import MEMORY, PostgresServer, throwaway_server
 from user_service import create_app
 from user_service.extensions import db
+
+BEHIND_THE_API = {"app", "make_app", "database_url", "databases", "time", "monkeypatch"}
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +66,28 @@ def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
         yield lambda **changes: stack.enter_context(running_app(database_url, **changes))
 
 
+@pytest.fixture(scope="session")
+def shared_app(databases: Databases) -> Iterator[Callable[[str], Flask]]:
+    """One application on each kind of database."""
+    with ExitStack() as stack:
+        yield cache(lambda kind: stack.enter_context(running_app(stack.enter_context(databases.copy(kind)))))
+
+
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app()
+def app(request: pytest.FixtureRequest, kind: str, shared_app: Callable[[str], Flask]) -> Flask:
+    """Its own for each test, but for those that do no more than talk to it as clients do."""
+    return shared_app(kind) if is_client_alone(request) else request.getfixturevalue("make_app")()
+
+
+def is_client_alone(request: pytest.FixtureRequest) -> bool:
+    """Whether nothing that the test asks for reaches behind the API, and its module never sets the clock."""
+    wanted = request.node._fixtureinfo
+    others = set(wanted.names_closure) - {"app", "client", "person", "newcomer", "shared_app"}
+    found = (fixture for other in others for fixture in wanted.name2fixturedefs.get(other, ()))
+    needed = {name for fixture in found for name in fixture.argnames}
+    if request.node.get_closest_marker("own_app") or hasattr(request.module, "time_machine"):
+        return False
+    return BEHIND_THE_API.isdisjoint({*wanted.initialnames, *needed})
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def test_no_migration_stops_a_busy_table(empty_app: Flask) -> None:
     assert {revision: faults for revision, found in sent.items() if (faults := faults_of(found))} == {}
 
 
+@pytest.mark.slow
 def test_an_index_is_made_beside_whatever_runs_by_two_nodes_at_once(databases: Databases, tmp_path: Path) -> None:
     """RELIABILITY 36: the second waits for the first, and the making of the index waits for nobody who waits for it."""
     with databases.copy(POSTGRESQL) as url, running_app(url) as app:
@@ -120,6 +121,7 @@ def test_an_index_is_made_beside_whatever_runs_by_two_nodes_at_once(databases: D
             assert connection.execute(VALID).fetchone() == (True,)
 
 
+@pytest.mark.slow
 def test_a_migration_that_was_killed_half_way_can_be_run_again(databases: Databases, tmp_path: Path) -> None:
     """RELIABILITY 36: SIGKILL while the index is made; the service goes on, and the next run finishes."""
     with databases.copy(POSTGRESQL) as url, running_app(url) as app:

@@ -232,6 +232,7 @@ def test_nodes_that_upgrade_at_once_all_succeed(empty_url: str) -> None:
         assert len(rows_of(app)["alembic_version"]) == 1
 
 
+@pytest.mark.slow
 def test_nodes_wait_for_the_one_whose_turn_it_is_however_long_it_takes(databases: Databases, tmp_path: Path) -> None:
     """Both stand in the queue before either begins, and for longer than other statements may wait for a lock."""
     with empty_database(databases, POSTGRESQL, tmp_path) as url, ExitStack() as running:

@@ -170,6 +170,7 @@ def start_again(server: PostgresServer) -> None:
     assert "automatic recovery in progress" in (server.directory / "log").read_text()
 
 
+@pytest.mark.slow
 def test_a_crash_of_the_service_revives_no_token_and_ends_none(databases: Databases) -> None:
     with databases.copy(SQLITE) as url:
         with running(url) as node:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from flask import Flask
 from sqlalchemy import select, update
@@ -94,6 +95,7 @@ def missing_key(app: Flask) -> str | None:
     return missing.key_id if missing else None
 
 
+@pytest.mark.slow
 def test_a_start_without_a_master_key_is_refused_and_names_it(databases: Databases) -> None:
     """SECURITY 124, 152."""
     with databases.copy(SQLITE) as url, starting(url, MASTER_KEYS=entries(NEW_KEY)) as node:
@@ -138,6 +140,7 @@ def move(table: Any, condition: Any, key_id: str) -> None:
         session.execute(update(table).where(condition).values(master_key_id=key_id))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_there_before_its_database_becomes_ready_by_itself(tmp_path: Path) -> None:
     """RELIABILITY 18: alive at once, 503 until then, ready within ten seconds, and no restart."""
     require_postgres()
@@ -160,6 +163,7 @@ def test_a_server_that_is_there_before_its_database_becomes_ready_by_itself(tmp_
             assert node.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_there_before_the_migration_becomes_ready_by_it(databases: Databases, tmp_path: Path) -> None:
     """RELIABILITY 18."""
     with empty_database(databases, SQLITE, tmp_path) as url, starting(url) as node:

@@ -141,6 +141,7 @@ def node(databases: Databases) -> Iterator[Node]:
         yield node
 
 
+@pytest.mark.slow
 def test_all_workers_are_counted_together_and_none_is_forgotten_when_it_ends(node: Node) -> None:
     """Also over a reload; and what dead workers leave behind does not grow."""
     client = Client(OverSocket(node.url))

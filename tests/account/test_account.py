@@ -135,6 +135,7 @@ def test_the_cap_is_each_persons_own(capped: Client) -> None:
     assert listed(stranger) == [session_id(stranger)]
 
 
+@pytest.mark.slow
 def test_log_ins_at_once_leave_no_more_sessions_than_are_allowed(cluster: Cluster) -> None:
     """SECURITY 93: over sockets, two workers; those that are over are refused, those that are left work."""
     person = cluster.client().join()

@@ -180,6 +180,7 @@ def test_a_session_that_is_over_changes_no_password(person: Client) -> None:
     assert change(person, person.password).status == 200
 
 
+@pytest.mark.slow
 def test_of_many_changes_at_once_one_wins_and_its_password_works(cluster: Cluster) -> None:
     """SECURITY 35."""
     for number in range(ROUNDS):
@@ -198,6 +199,7 @@ def test_of_many_changes_at_once_one_wins_and_its_password_works(cluster: Cluste
         assert len(trail(cluster.database_url, claims_of(person.access_token)["sub"], Action.PASSWORD_CHANGED)) == 1
 
 
+@pytest.mark.slow
 def test_no_session_that_the_old_password_opened_outlives_a_change(cluster: Cluster) -> None:
     """SECURITY 34, RELIABILITY 6: log-ins and refreshes at the same moment."""
     person = cluster.client().join()
@@ -216,6 +218,7 @@ def test_no_session_that_the_old_password_opened_outlives_a_change(cluster: Clus
         assert log_in(cluster.client(number), person, old) == 401
 
 
+@pytest.mark.slow
 def test_a_change_amid_changes_of_the_profile_loses_neither(cluster: Cluster) -> None:
     """PEERS: elsewhere the old password is back after it, because every column is written."""
     person = cluster.client().join()

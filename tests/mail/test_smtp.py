@@ -188,6 +188,7 @@ def with_starttls(server: Server, certificate: Path, monkeypatch: pytest.MonkeyP
         yield port
 
 
+@pytest.mark.slow
 def test_starttls_and_the_password_are_used(
     server: Server, with_starttls: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

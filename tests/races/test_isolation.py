@@ -1,5 +1,7 @@
 """Two people at the same time never see each other. SECURITY 98."""
 
+import pytest
+
 from tests.support.crowd import Cluster, at_once
 from tests.support.people import PROFILE, Client
 
@@ -14,6 +16,7 @@ def somebody(cluster: Cluster, name: str) -> Client:
     return person
 
 
+@pytest.mark.slow
 def test_two_people_at_once_always_see_their_own_names(cluster: Cluster) -> None:
     names = ["Ada Lovelace", "Grace Hopper"]
     people = [somebody(cluster, name) for name in names]

@@ -229,6 +229,7 @@ def two_nodes(database_url: str, *, workers: int) -> Iterator[list[Node]]:
         assert not [sign for sign in ("Traceback", "request.failed", "WORKER TIMEOUT") if sign in log], log
 
 
+@pytest.mark.slow
 def test_no_honest_client_is_logged_out(database_url: str) -> None:
     with two_nodes(database_url, workers=1) as nodes:
         crowd = Crowd(nodes, count=10, goal=60, patience=2)

@@ -150,6 +150,7 @@ def time() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thief_is_first", EITHER)
 def test_the_owners_next_refresh_leaves_the_thief_with_nothing(
     thief_is_first: bool, time: time_machine.Traveller, make_app: Callable[..., Flask]

@@ -72,6 +72,7 @@ def vanish(cluster: Cluster, way: Callable[[socket.socket, bytes], None], index:
         way(connection, request)
 
 
+@pytest.mark.slow
 def test_clients_that_go_away_while_refreshing_log_nobody_out(cluster: Cluster) -> None:
     """RELIABILITY 4: whether the lost request was carried out or not, the token that was sent can be sent again."""
     for _ in range(3):
@@ -84,6 +85,7 @@ def test_clients_that_go_away_while_refreshing_log_nobody_out(cluster: Cluster) 
         assert person.get("/sessions").status == 200
 
 
+@pytest.mark.slow
 def test_clients_that_go_away_while_writing_leave_a_whole_profile(cluster: Cluster, person: Client) -> None:
     assert person.post("/profile", PROFILE).status == 201
     bodies = [f'{{"name": "Name {index}", "phone": "+1 650-253-{index:04}"}}'.encode() for index in range(16)]

@@ -4,6 +4,8 @@ import base64
 import json
 import socket
 
+import pytest
+
 from tests.support.databases import MASTER_KEYS, SQLITE, Databases
 from tests.support.server import serving
 
@@ -17,6 +19,7 @@ def raw(port: int, request: str) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
+@pytest.mark.slow
 def test_a_server_in_production_writes_nothing_but_json_and_no_secret(databases: Databases) -> None:
     """SECURITY 150-152: from its start to its stop, and about requests that never reach the application."""
     with databases.copy(SQLITE) as url:

@@ -72,6 +72,7 @@ def test_a_reader_registers_logs_in_authorizes_and_reads_the_profile(page_and_ur
     assert (status, profile["username"], profile["name"]) == (200, "maria.silva", "María Silva")
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn_on_a_phone_without_a_complaint(page_and_url: tuple[Page, str]) -> None:
     page, url = page_and_url
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]

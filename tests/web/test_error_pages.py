@@ -113,6 +113,7 @@ def test_the_pages_may_load_nothing_and_run_nothing(reader: Client) -> None:
         assert not re.findall(r"<script|<img|<link|\son\w+=|\sstyle=|src=", page_of(reader, path).text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)
 def test_who_follows_the_type_of_a_problem_reads_what_it_means(node: Node, browser: Browser) -> None:
     """On a phone: the style sheet passes the policy, nothing is cut off, and the way to the list is there."""
