@@ -20,6 +20,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, text, update
 
+from tests.support.crowd import claims_of
 from tests.support.databases import POSTGRESQL
 from tests.support.people import PROFILE, Answer, Client
 from user_service import clock, logs, reads
@@ -41,7 +42,8 @@ def plain(app: Flask) -> Iterator[None]:
     fast = app.extensions["user_service"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Compiled, "first", Compiled._first_by_sqlalchemy)
-        app.extensions["user_service"] = replace(fast, verified_tokens=VerifiedTokens(capacity=0))
+        forgetful = {"verified_tokens": VerifiedTokens(capacity=0), "minted_tokens": VerifiedTokens(capacity=0)}
+        app.extensions["user_service"] = replace(fast, **forgetful)
         yield
     app.extensions["user_service"] = fast
 
@@ -130,6 +132,53 @@ def test_reads_are_answered_alike(reader: Client, app: Flask, prepare: Prepare) 
     with plain(app):
         unhurried = list(requests_of(reader, tag))
     assert fast == again == unhurried
+
+
+def ended(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(LoginSession).values(ends_at=clock.now() - timedelta(seconds=1)))
+
+
+def replayed_in_vain(person: Client, _app: Flask) -> None:
+    old = person.refresh_token
+    assert [person.refresh().status for _ in range(2)] == [200, 200]
+    person.refresh_token = old
+
+
+REFUSALS = (logged_out, disabled, deleted, ended, of_an_unknown_generation, replayed_in_vain)
+
+
+@pytest.mark.parametrize("prepare", REFUSALS, ids=lambda state: state.__name__)
+def test_refreshes_are_refused_alike(person: Client, app: Flask, prepare: Prepare) -> None:
+    def refusal(client: Client) -> tuple[int, list[tuple[str, str]], bytes]:
+        body = {"old_refresh_token": client.refresh_token}
+        return shown(client.post("/token/refresh", body, auth=False, headers=REQUEST_ID))
+
+    other = person.another_device()
+    assert other.log_in().status == 200
+    for device in (person, other) if prepare in (logged_out, replayed_in_vain) else (person,):
+        prepare(device, app)
+    fast = refusal(person)
+    with plain(app):
+        unhurried = refusal(other)
+    assert fast == unhurried
+    assert fast[0] == 401
+
+
+def test_refreshes_hand_out_alike(person: Client, app: Flask) -> None:
+    """But for the ids of the tokens and their moments."""
+
+    def handed_out() -> list[Any]:
+        answer = person.refresh()
+        assert answer.status == 200
+        told = {**answer.json, "access_token": None, "refresh_token": None}
+        claims = [claims_of(token or "") for token in (person.access_token, person.refresh_token)]
+        return [told, *({**one, "jti": 0, "iat": 0, "exp": 0, "gen": one["gen"] % 2} for one in claims)]
+
+    fast = [handed_out(), handed_out()]
+    with plain(app):
+        unhurried = [handed_out(), handed_out()]
+    assert fast == unhurried
 
 
 def test_a_token_that_ran_out_is_answered_alike(reader: Client, app: Flask) -> None:

@@ -19,6 +19,7 @@ from tests.support.databases import POSTGRESQL, SETTINGS, Databases, migrate, re
 from tests.support.people import PROFILE, Answer, Client, InProcess
 from tests.support.postgres import throwaway_server
 from tests.test_logs import logging_app
+from user_service import compiled
 from user_service.audit.models import AuditEvent
 from user_service.auth.models import User
 from user_service.database import RETRIES, retried, transaction
@@ -37,9 +38,13 @@ END $$;
 CREATE TRIGGER fail BEFORE {event} FOR EACH ROW EXECUTE FUNCTION fail();
 """
 DIES_AT_COMMIT = """
+CREATE SEQUENCE deaths;
 CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NEW; END $$;
-CREATE CONSTRAINT TRIGGER die AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();
+BEGIN
+    IF nextval('deaths') <= {times} THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END IF;
+    RETURN NEW;
+END $$;
+CREATE CONSTRAINT TRIGGER die AFTER {event} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();
 """
 OURS = "FROM pg_stat_activity WHERE application_name = 'user-service' AND datname = current_database()"
 UNAVAILABLE = [
@@ -91,6 +96,44 @@ def test_a_refresh_that_failed_to_the_end_does_not_use_up_the_token(
     assert person.get("/sessions").status == 200
 
 
+def test_a_refresh_whose_connection_dies_before_its_commit_is_done_once_more(
+    person: Client, operator: psycopg.Connection
+) -> None:
+    """RELIABILITY 19: nothing was kept of the first try."""
+    operator.execute(DIES_AT_COMMIT.format(event="UPDATE ON sessions", times=1))
+    assert person.refresh().status == 200
+    assert claims_of(person.refresh_token)["gen"] == 2
+    assert person.get("/sessions").status == 200
+    assert events_of(operator) == []
+
+
+def test_a_refresh_whose_answer_is_lost_is_answered_with_what_it_did(
+    person: Client, operator: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RELIABILITY 19: the second try is a replay of the first, which nobody else can have seen."""
+    run = compiled._Form.run
+
+    def lose(form: Any, connection: Any, parameters: dict[str, Any]) -> Any:
+        found = run(form, connection, parameters)
+        if "presented" in parameters:
+            monkeypatch.setattr(compiled._Form, "run", run)
+            connection.dbapi_connection.pgconn.finish()
+            raise psycopg.OperationalError("the answer is lost")
+        return found
+
+    monkeypatch.setattr(compiled._Form, "run", lose)
+    assert person.refresh().status == 200
+    assert claims_of(person.refresh_token)["gen"] == 2
+    assert events_of(operator) == ["auth.refresh.replayed"]
+    assert person.refresh().status == 200
+    assert claims_of(person.refresh_token)["gen"] == 3
+
+
+def events_of(operator: psycopg.Connection) -> list[str]:
+    """What the security log tells of refreshes."""
+    return [row[0] for row in operator.execute("SELECT action FROM audit_events WHERE action LIKE 'auth.refresh%'")]
+
+
 def test_two_who_wait_for_each_other_both_get_what_they_want(app: Flask) -> None:
     """RELIABILITY 24: a real deadlock; PostgreSQL ends one of the two."""
     names = [Client(InProcess(app)) for _ in range(2)]
@@ -128,7 +171,7 @@ def test_what_the_database_cannot_do_now_is_503(client: Client, operator: psycop
 def test_a_commit_whose_answer_is_lost_is_not_said_to_have_changed_nothing(
     client: Client, operator: psycopg.Connection
 ) -> None:
-    operator.execute(DIES_AT_COMMIT)
+    operator.execute(DIES_AT_COMMIT.format(event="INSERT ON users", times=9))
     answer = client.register()
     assert_unavailable(answer)
     assert "was done or was not" in answer.json["detail"]

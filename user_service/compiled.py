@@ -6,41 +6,55 @@ around each execution. What goes wrong goes wrong as it does there.
 
 from collections import namedtuple
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
+from user_service.connections import READ_ONLY
+
 Convert = Callable[[Any], Any]
 
 
 class Compiled:
-    """One reading statement for one row, run in autocommit on an engine made for that. Parameters go by name."""
+    """One statement for one row, run in autocommit on an engine made for that. Parameters go by name."""
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
         self._forms: dict[str, _Form] = {}
 
     def first(self, engine: Engine, parameters: dict[str, Any]) -> Any | None:
-        """The first row, with its columns as attributes, or None.
+        """The first row of what is read, with its columns as attributes, or None. Raises what SQLAlchemy raises.
 
-        Raises what SQLAlchemy raises. Where the connection turns out to be dead, the others of its age are dropped
-        with it, and the statement is tried once more.
+        Where the connection turns out to be dead the statement is tried once more.
+        """
+        try:
+            return self.once(engine, parameters)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return self._first_by_sqlalchemy(engine, parameters)
+
+    def once(self, engine: Engine, parameters: dict[str, Any]) -> Any | None:
+        """The same for a statement that may write: never tried twice.
+
+        Where the connection was dead, was lost, or leads to a primary that is one no more, the others of its age are
+        dropped with it, and the error says so (`connection_invalidated`). What became of the statement is unknown.
         """
         form = self._forms.get(engine.dialect.name) or self._prepare(engine.dialect)
         driver = engine.dialect.loaded_dbapi
         try:
             connection = engine.raw_connection()
-        except driver.Error:
-            return self._first_by_sqlalchemy(engine, parameters)
+        except driver.Error as error:
+            raise _wrapped(form, error, engine.dialect, is_lost=True) from error
         try:
             return form.run(connection, parameters)
         except driver.Error as error:
-            if not engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
-                raise DBAPIError.instance(form.sql, None, error, driver.Error, dialect=engine.dialect) from error
-            engine.pool._invalidate(connection, error)  # with all of its age, as SQLAlchemy does
-            return self._first_by_sqlalchemy(engine, parameters)
+            is_lost = _is_read_only(error) or engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
+            if is_lost:
+                engine.pool._invalidate(connection, error)  # with all of its age, as SQLAlchemy does
+            raise _wrapped(form, error, engine.dialect, is_lost=is_lost) from error
         finally:
             connection.close()
 
@@ -88,3 +102,14 @@ class _Form:
         for index, convert in self._converts:
             row[index] = convert(row[index])
         return self._row._make(row)
+
+
+def _wrapped(form: _Form, error: Any, dialect: Dialect, *, is_lost: bool) -> DBAPIError:
+    """The driver's error as SQLAlchemy raises it."""
+    base = dialect.loaded_dbapi.Error
+    wrapped = DBAPIError.instance(form.sql, None, error, base, connection_invalidated=is_lost, dialect=dialect)
+    return cast(DBAPIError, wrapped)
+
+
+def _is_read_only(error: Any) -> bool:
+    return getattr(error, "sqlstate", None) == READ_ONLY

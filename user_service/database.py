@@ -181,6 +181,16 @@ def read_one(statement: Compiled, **parameters: Any) -> Any | None:
     return statement.first(db.engines[READER], parameters)
 
 
+def change_one(statement: Compiled, **parameters: Any) -> Any | None:
+    """Change one row by a statement that is a transaction of its own; what it returns, or None where nothing matched.
+
+    On a connection that is lost the error says so, and the outcome is unknown: the caller must stand both.
+    """
+    assert not db.session().info.get("is_open"), "it would not be part of the open transaction"
+    with _write_turn():
+        return statement.once(db.engines[READER], parameters)
+
+
 def fetch_one(statement: Executable, **parameters: Any) -> Row[Any] | None:
     """Read one row, or None, in one autocommitted statement."""
     rows = fetch_all(statement, **parameters)

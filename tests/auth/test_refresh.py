@@ -8,11 +8,12 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from tests.support.crowd import claims_of, trail
+from tests.support.databases import POSTGRESQL
 from tests.support.people import Answer, Client, InProcess
 from user_service.audit.events import Action
+from user_service.database import READER
 from user_service.extensions import db
 
 MINUTES, HOURS, DAYS = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -54,12 +55,25 @@ def user_id(client: Client) -> str:
     return claims_of(client.access_token)["sub"]
 
 
-def refuse_commit_once(app: Flask) -> None:
-    def refuse(_connection: Any) -> None:
-        raise OperationalError("COMMIT", {}, ConnectionError("the server closed the connection"))
+FAILS_ONCE_AT_COMMIT = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF nextval('tries') = 1 THEN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END IF; RETURN NEW; END $$;
+CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION fail();
+"""
 
+
+def fail_one_write(app: Flask) -> None:
+    """The next write of the application ends in an error of the database: PostgreSQL's at its commit."""
     with app.app_context():
-        event.listen(db.engine, "commit", refuse, once=True)
+        if db.engine.dialect.name == POSTGRESQL:
+            with db.engine.begin() as connection:
+                connection.exec_driver_sql(FAILS_ONCE_AT_COMMIT)
+            return
+        reader = db.engines[READER]
+        event.listen(reader, "checkout", lambda driver, *_: driver.set_progress_handler(lambda: 1, 1), once=True)
+        event.listen(reader, "checkin", lambda driver, *_: driver.set_progress_handler(None, 1), once=True)
 
 
 def test_a_refresh_answers_a_new_pair_of_the_same_session(person: Client) -> None:
@@ -232,7 +246,7 @@ def test_a_reuse_is_recorded_although_it_is_refused(person: Client, database_url
 
 def test_a_refresh_that_was_rolled_back_spends_nothing(app: Flask, person: Client, database_url: str) -> None:
     """SECURITY 83."""
-    refuse_commit_once(app)
+    fail_one_write(app)
     token = person.refresh_token
     failed = person.refresh(token)
     assert (failed.status, failed.code) == (503, "service_unavailable")

@@ -165,3 +165,51 @@ def test_a_flood_of_bad_tokens_leaves_nothing_behind(person: Client, app: Flask)
     person.access_token = person.refresh_token
     assert person.get("/sessions").code == "invalid_token"
     assert remembered(app) == 1
+
+
+def test_a_refresh_token_need_not_prove_itself_to_the_process_that_minted_it(
+    person: Client, app: Flask, verifications: list[str]
+) -> None:
+    for _ in range(3):
+        assert person.refresh().status == 200
+    assert verifications == []
+    state: Runtime = app.extensions["user_service"]
+    app.extensions["user_service"] = replace(state, minted_tokens=VerifiedTokens())
+    spent = person.refresh_token
+    assert person.refresh().status == 200
+    assert verifications == [spent]
+
+
+def test_what_was_minted_says_what_it_proves(person: Client, app: Flask, verifications: list[str]) -> None:
+    token = person.refresh_token or ""
+    with app.test_request_context():
+        known = tokens.verify_refresh_token(token)
+        assert verifications == []
+        state: Runtime = app.extensions["user_service"]
+        app.extensions["user_service"] = replace(state, minted_tokens=VerifiedTokens())
+        assert tokens.verify_refresh_token(token) == known
+        assert verifications == [token]
+
+
+def test_no_refresh_token_is_kept_in_clear(person: Client, app: Flask) -> None:
+    state: Runtime = app.extensions["user_service"]
+    assert len(state.minted_tokens) == 1
+    assert person.refresh_token not in repr(vars(state.minted_tokens))
+
+
+def test_a_minted_token_dies_with_its_key(
+    person: Client, app: Flask, verifications: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SECURITY 76."""
+    monkeypatch.setattr(ring, "RELOAD_SECONDS", 0)
+    assert person.refresh().status == 200
+    add_key(app, activates_at=clock.now() - timedelta(minutes=1))
+    expire_key(app, kid_of(person.refresh_token), clock.now() - timedelta(seconds=1))
+    assert person.refresh().code == "invalid_token"
+    assert verifications == [person.refresh_token]
+
+
+def test_a_minted_token_lives_no_longer_than_it_says(person: Client, verifications: list[str]) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=61), tick=False):
+        assert person.refresh().code in ("token_expired", "invalid_token")
+    assert verifications == [person.refresh_token]

@@ -1,8 +1,8 @@
 """Refreshes: one compare-and-set on the generation decides who wins.
 
-Of all who present the same refresh token, one advances the session. The token that was replaced last gets the
-same successor again inside the grace window, or while nobody has used the successor's access token; any other
-used token closes the session (RFC 9700, 4.14.2).
+Of all who present the same refresh token, one advances the session, by one statement that is a transaction of its
+own. The token that was replaced last gets the same successor again inside the grace window, or while nobody has used
+the successor's access token; any other used token closes the session (RFC 9700, 4.14.2).
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,8 @@ from user_service.auth.devices import whereabouts
 from user_service.auth.grants import Grant, access_expiry, grant_of, whole_second
 from user_service.auth.models import BlockedSession, CloseReason, LoginSession, User
 from user_service.auth.sessions import close
-from user_service.database import UtcDateTime, on_commit, retried, transaction
+from user_service.compiled import Compiled
+from user_service.database import UtcDateTime, change_one, on_commit, retried, transaction
 from user_service.errors import DomainError, RefreshTokenReused, TokenExpired, TokenRevoked
 from user_service.mail.kinds import Kind
 from user_service.mail.outbox import enqueue
@@ -44,14 +45,17 @@ def rotate(claims: RefreshClaims) -> Grant:
 
     Raises TokenRevoked, TokenExpired, and RefreshTokenReused, which has closed the session.
     """
+    advanced = _advance(claims)
+    if advanced is not None:
+        metrics.count_refresh("rotated")
+        return grant_of(advanced, is_fresh=False)
     with transaction() as session:
-        advanced = _advance(session, claims)
-        verdict = advanced or _judge(session, claims)
+        verdict = _judge(session, claims)
     # Raised out here: what the refusal did to the session must be committed, not rolled back.
     if isinstance(verdict, DomainError):
         metrics.count_refresh(verdict.code)
         raise verdict
-    metrics.count_refresh("rotated" if advanced else "replayed")
+    metrics.count_refresh("replayed")
     return grant_of(verdict, is_fresh=False)
 
 
@@ -92,24 +96,27 @@ def _is_alive(claims: RefreshClaims, now: datetime) -> tuple[ColumnElement[bool]
     )
 
 
-def _advance(session: Session, claims: RefreshClaims) -> Any | None:
-    """The compare-and-set. None means that somebody was here before, or that there is nothing to refresh."""
+def _advance(claims: RefreshClaims) -> Any | None:
+    """The compare-and-set. None means that somebody was here before, or that there is nothing to refresh.
+
+    It is committed when it returns. Where its answer is lost, the caller's second try is a replay of the first one and
+    gets the same successor, as the client's own would (docs/decisions/0025-writes-in-one-statement.md).
+    """
     now = whole_second()
-    values = {
-        "the_session": claims.session_id,
-        "the_user": claims.user_id,
-        "presented": claims.generation,
-        "now": now,
-        "latest": now + timedelta(seconds=runtime().settings.refresh_token_seconds),
-        "next_refresh_jti": uuid4(),
-        "next_access_jti": uuid4(),
-        "network": network_of(origin.get().ip),
-    }
-    return session.connection().execute(_ADVANCE, values).one_or_none()
+    return change_one(
+        _ADVANCE,
+        the_session=claims.session_id,
+        the_user=claims.user_id,
+        presented=claims.generation,
+        now=now,
+        latest=now + timedelta(seconds=runtime().settings.refresh_token_seconds),
+        next_refresh_jti=uuid4(),
+        next_access_jti=uuid4(),
+        network=network_of(origin.get().ip),
+    )
 
 
 def _advance_statement() -> ReturningUpdate[Any]:
-    """Built once: to build it anew costs as much as the database takes to run it."""
     sessions, users, blocklist = LoginSession.__table__, User.__table__, BlockedSession.__table__
     now, latest = bindparam("now", type_=UtcDateTime), bindparam("latest", type_=UtcDateTime)
     return (
@@ -134,11 +141,16 @@ def _advance_statement() -> ReturningUpdate[Any]:
             access_floor=case((sessions.c.is_replayed, sessions.c.generation + 1), else_=sessions.c.access_floor),
             is_replayed=False,
         )
-        .returning(*sessions.c)
+        .returning(*(sessions.c[name] for name in _GRANTED))
     )
 
 
-_ADVANCE = _advance_statement()
+# What a grant is made from.
+_GRANTED = (
+    *("id", "user_id", "generation", "refresh_jti", "access_jti"),
+    *("issued_at", "refresh_expires_at", "ends_at"),
+)
+_ADVANCE = Compiled(_advance_statement())
 
 
 def _judge(session: Session, claims: RefreshClaims) -> LoginSession | DomainError:

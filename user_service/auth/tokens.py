@@ -4,6 +4,7 @@ The library signs and checks signatures, times, issuer and audience. What it let
 "refresh", no `jti`, no `exp`, foreign header members) is refused here.
 """
 
+import hashlib
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from user_service.extensions import jwt
 from user_service.principal import AccessClaims
 from user_service.runtime import runtime
 from user_service.security.signing import ALGORITHM
-from user_service.security.verified_tokens import VerifiedToken
+from user_service.security.verified_tokens import VerifiedToken, VerifiedTokens
 from user_service.settings import Settings
 
 MAX_TOKEN_CHARACTERS = 8192
@@ -65,7 +66,7 @@ def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
 
 def verify_access_token(token: str) -> AccessClaims:
     """Raises InvalidToken, TokenExpired. Whether the session is closed is the database's to say."""
-    known = _find_verified(token)
+    known: AccessClaims | None = _find(runtime().verified_tokens, token)
     if known is not None:
         return known
     claims = access_claims(token)
@@ -76,12 +77,11 @@ def verify_access_token(token: str) -> AccessClaims:
     return verified
 
 
-def _find_verified(token: str) -> AccessClaims | None:
-    """The claims of a token that this process has verified, while all that may change since still holds."""
-    state = runtime()
-    if token not in state.verified_tokens:
+def _find(tokens: VerifiedTokens[Any], name: str) -> Any | None:
+    """The claims of a token that this process knows, while all that may have changed since still holds."""
+    if name not in tokens:
         return None
-    known = state.verified_tokens.find(token, state.key_ring.get().signing_keys)
+    known = tokens.find(name, runtime().key_ring.get().signing_keys)
     if known is None or not known.is_current(clock.now(), leeway=LEEWAY_SECONDS, longest_life=LONGEST_LIFE):
         return None
     return known.claims
@@ -97,7 +97,10 @@ def access_claims_of(claims: dict[str, Any]) -> AccessClaims:
 
 
 def verify_refresh_token(token: str) -> RefreshClaims:
-    """Raises InvalidToken, TokenExpired."""
+    """Raises InvalidToken, TokenExpired. One that this process minted need not prove it."""
+    known: RefreshClaims | None = _find(runtime().minted_tokens, _digest(token))
+    if known is not None:
+        return known
     claims = _verify(token, "refresh", runtime().settings.refresh_audience)
     return RefreshClaims(UUID(claims["sub"]), UUID(claims["sid"]), claims["gen"])
 
@@ -119,7 +122,15 @@ def _mint_refresh_token(grant: Grant) -> str:
         additional_claims={**claims, "aud": runtime().settings.refresh_audience},
         additional_headers=_header("refresh"),
     )
+    minted = RefreshClaims(grant.user_id, grant.session_id, grant.generation)
+    known = VerifiedToken(g.signing_key, claims["iat"], claims["exp"], minted)
+    runtime().minted_tokens.remember(_digest(token), known, runtime().key_ring.get().signing_keys)
     return token
+
+
+def _digest(token: str) -> str:
+    """Refresh tokens live for weeks, so they are not kept in clear."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _claims(grant: Grant, jti: UUID, issued_at: datetime, expires_at: datetime) -> dict[str, Any]:

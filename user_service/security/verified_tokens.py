@@ -1,4 +1,4 @@
-"""Remembers which access tokens have proven genuine, so that a signature is checked once and not with every request.
+"""Remembers which tokens are known to be genuine, so that a signature is checked once and not with every request.
 
 Authenticity alone is remembered. Whether the session was closed or the user disabled is asked of the database each
 time; times and the life of the key are compared anew each time, as for a token that was never seen.
@@ -8,22 +8,22 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from user_service.principal import AccessClaims
 from user_service.security.signing import SigningKey
 
-CAPACITY = 8_192  # tokens in each process; about 1 KB each
+CAPACITY = 8_192  # tokens in each process; about 1 KB each, where the text is kept
+Claims = TypeVar("Claims")
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedToken:
+class VerifiedToken(Generic[Claims]):
     """What was signed, and with which key. Times are in seconds since 1970."""
 
     key: SigningKey
     issued_at: int
     expires_at: int
-    claims: AccessClaims
+    claims: Claims
 
     def is_current(self, at: datetime, *, leeway: int, longest_life: timedelta) -> bool:
         """Whether the full verification would find the times right at this moment."""
@@ -35,16 +35,16 @@ class VerifiedToken:
         )
 
 
-class VerifiedTokens:
+class VerifiedTokens(Generic[Claims]):
     """By exact text, the oldest first to go. Thread-safe; it forgets everything when the set of keys changes.
 
-    Only what has been verified enters, so nobody without genuine tokens can push anything out.
+    Only what has been verified, or was made here, enters, so nobody without genuine tokens can push anything out.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._known: dict[str, VerifiedToken] = {}
+        self._known: dict[str, VerifiedToken[Claims]] = {}
         self._keys: Mapping[str, SigningKey] = {}
 
     def __len__(self) -> int:
@@ -53,13 +53,13 @@ class VerifiedTokens:
     def __contains__(self, token: str) -> bool:
         return token in self._known
 
-    def find(self, token: str, keys: Mapping[str, SigningKey]) -> VerifiedToken | None:
+    def find(self, token: str, keys: Mapping[str, SigningKey]) -> VerifiedToken[Claims] | None:
         """What was remembered of this token under these keys."""
         if keys is not self._keys:
             self._follow(keys)
         return self._known.get(token)
 
-    def remember(self, token: str, verified: VerifiedToken, keys: Mapping[str, SigningKey]) -> None:
+    def remember(self, token: str, verified: VerifiedToken[Claims], keys: Mapping[str, SigningKey]) -> None:
         """Keep it, if the key that proved it is still among these, which are in use now."""
         if keys is not self._keys:
             self._follow(keys)

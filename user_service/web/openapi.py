@@ -144,10 +144,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
         return decorate
 
-    def arguments(self, schema: Any, **kwargs: Any) -> Decorator:
+    def arguments(self, schema: type[Schema], **kwargs: Any) -> Decorator:
         if kwargs.get("location", "json") == "json":
             kwargs.setdefault("example", getattr(schema, "example", None))
-        return cast(Decorator, super().arguments(schema, **kwargs))
+        return cast(Decorator, super().arguments(schema(), **kwargs))  # one schema for all requests
 
     def response(
         self, status_code: int, schema: Any = None, *, headers: Sequence[str] = (), **kwargs: Any
