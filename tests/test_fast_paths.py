@@ -29,6 +29,8 @@ from user_service.compiled import Compiled
 from user_service.database import READER, transaction
 from user_service.extensions import db
 from user_service.keys import ring
+from user_service.principal import Principal
+from user_service.profile import service
 from user_service.runtime import runtime
 from user_service.security.verified_tokens import VerifiedTokens
 
@@ -42,6 +44,7 @@ def plain(app: Flask) -> Iterator[None]:
     fast = app.extensions["user_service"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Compiled, "first", Compiled._first_by_sqlalchemy)
+        patch.setattr(service, "takes_changes_with_their_record", lambda: False)
         forgetful = {"verified_tokens": VerifiedTokens(capacity=0), "minted_tokens": VerifiedTokens(capacity=0)}
         app.extensions["user_service"] = replace(fast, **forgetful)
         yield
@@ -175,10 +178,54 @@ def test_refreshes_hand_out_alike(person: Client, app: Flask) -> None:
         claims = [claims_of(token or "") for token in (person.access_token, person.refresh_token)]
         return [told, *({**one, "jti": 0, "iat": 0, "exp": 0, "gen": one["gen"] % 2} for one in claims)]
 
-    fast = [handed_out(), handed_out()]
-    with plain(app):
-        unhurried = [handed_out(), handed_out()]
+    with time_machine.travel(clock.now(), tick=False):
+        fast = [handed_out(), handed_out()]
+        with plain(app):
+            unhurried = [handed_out(), handed_out()]
     assert fast == unhurried
+
+
+CHANGES: tuple[dict[str, Any], ...] = (
+    *({"name": "Ada King"}, {"phone": "+1 650-253-0001"}, {"phone": "012345"}, {"shipping_address": "At sea\nHere"}),
+    {**PROFILE, "name": "Countess"},
+)
+
+
+def test_changes_are_made_alike(reader: Client, app: Flask) -> None:
+    def made(change: dict[str, Any]) -> tuple[Any, ...]:
+        with time_machine.travel(clock.now(), tick=False):  # one moment, and still each state is another one
+            answer = reader.put("/profile", change, headers=REQUEST_ID)
+            read = reader.get("/profile/me")
+        assert read.json == answer.json
+        assert read.headers["ETag"] == answer.headers["ETag"]
+        stable = {**answer.json, "updated_at": 0}
+        [event] = reader.get("/account/events?limit=1").json["data"]
+        logged = {name: value for name, value in event.items() if name not in ("id", "occurred_at")}
+        return answer.status, sorted(answer.headers.keys()), stable, logged
+
+    for change in CHANGES:
+        fast = made(change)
+        with plain(app):
+            assert made(change) == fast
+
+
+def test_a_change_of_what_somebody_changed_meanwhile_keeps_both(reader: Client, app: Flask) -> None:
+    with app.app_context(), time_machine.travel(clock.now(), tick=False):
+        claims = runtime().verify_access_token(reader.access_token or "")
+        seen = reads.find_principal_with_profile(claims.session_id, claims.user_id)
+        assert seen is not None
+        principal = Principal(claims.user_id, claims.session_id, seen.username, seen.email)
+        assert reader.put("/profile", {"name": "Somebody else's"}).status == 200
+        checked: list[str] = []
+        changed = service.update_profile(
+            principal=principal,
+            seen=seen,
+            changes={"phone": "+1 650-253-0002"},
+            check=lambda present: checked.append(present.name),
+        )
+    assert (changed.name, changed.phone) == ("Somebody else's", "+1 650-253-0002")
+    assert checked[-1] == "Somebody else's"
+    assert reader.get("/profile/me").json["phone"] == "+1 650-253-0002"
 
 
 def test_a_token_that_ran_out_is_answered_alike(reader: Client, app: Flask) -> None:

@@ -177,6 +177,18 @@ def test_a_commit_whose_answer_is_lost_is_not_said_to_have_changed_nothing(
     assert "was done or was not" in answer.json["detail"]
 
 
+def test_a_change_whose_answer_is_lost_is_not_said_to_have_changed_nothing(
+    person: Client, operator: psycopg.Connection
+) -> None:
+    """Nor is it made a second time."""
+    assert person.post("/profile", PROFILE).status == 201
+    operator.execute(DIES_AT_COMMIT.format(event="UPDATE ON profiles", times=1))
+    answer = person.put("/profile", {"name": "Ada King"})
+    assert_unavailable(answer)
+    assert "was done or was not" in answer.json["detail"]
+    assert person.put("/profile", {"name": "Ada King"}).status == 200
+
+
 def test_connections_that_died_while_idle_cost_nobody_an_answer(app: Flask, operator: psycopg.Connection) -> None:
     """RELIABILITY 19: the first request after it succeeds, read or write, and so do all at once."""
     people = [Client(InProcess(app)).join() for _ in range(4)]
@@ -186,6 +198,8 @@ def test_connections_that_died_while_idle_cost_nobody_an_answer(app: Flask, oper
         assert at_once(4, lambda index: people[index].get("/profile/me").status) == [200] * 4
         operator.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
         assert at_once(4, lambda index: people[index].refresh().status) == [200] * 4
+        operator.execute(f"SELECT pg_terminate_backend(pid, 5000) {OURS}")
+        assert at_once(4, lambda index: people[index].put("/profile", {"name": "Ada King"}).status) == [200] * 4
 
 
 def test_a_read_only_database_answers_reads_and_refuses_writes(person: Client, operator: psycopg.Connection) -> None:

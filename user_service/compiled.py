@@ -6,13 +6,14 @@ around each execution. What goes wrong goes wrong as it does there.
 
 from collections import namedtuple
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
-from user_service.connections import READ_ONLY
+from user_service.connections import has_hung_up, is_read_only
 
 Convert = Callable[[Any], Any]
 
@@ -30,7 +31,7 @@ class Compiled:
         Where the connection turns out to be dead the statement is tried once more.
         """
         try:
-            return self.once(engine, parameters)
+            return self._run(engine, parameters, engine.raw_connection)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
@@ -39,22 +40,25 @@ class Compiled:
     def once(self, engine: Engine, parameters: dict[str, Any]) -> Any | None:
         """The same for a statement that may write: never tried twice.
 
-        Where the connection was dead, was lost, or leads to a primary that is one no more, the others of its age are
-        dropped with it, and the error says so (`connection_invalidated`). What became of the statement is unknown.
+        Where the connection is lost, or leads to a primary that is one no more, the others of its age are dropped with
+        it, and the error says so (`connection_invalidated`).
         """
+        return self._run(engine, parameters, partial(_connection_alive, engine))
+
+    def _run(self, engine: Engine, parameters: dict[str, Any], connect: Callable[[], Any]) -> Any | None:
         form = self._forms.get(engine.dialect.name) or self._prepare(engine.dialect)
         driver = engine.dialect.loaded_dbapi
         try:
-            connection = engine.raw_connection()
+            connection = connect()
         except driver.Error as error:
-            raise _wrapped(form, error, engine.dialect, is_lost=True) from error
+            raise _wrapped(error, engine.dialect, None, is_lost=True) from error
         try:
             return form.run(connection, parameters)
         except driver.Error as error:
-            is_lost = _is_read_only(error) or engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
+            is_lost = is_read_only(error) or engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
             if is_lost:
                 engine.pool._invalidate(connection, error)  # with all of its age, as SQLAlchemy does
-            raise _wrapped(form, error, engine.dialect, is_lost=is_lost) from error
+            raise _wrapped(error, engine.dialect, form.sql, is_lost=is_lost) from error
         finally:
             connection.close()
 
@@ -104,12 +108,18 @@ class _Form:
         return self._row._make(row)
 
 
-def _wrapped(form: _Form, error: Any, dialect: Dialect, *, is_lost: bool) -> DBAPIError:
-    """The driver's error as SQLAlchemy raises it."""
+def _connection_alive(engine: Engine) -> Any:
+    """A connection of the pool; one that died while it was idle is left, with all of its age."""
+    connection = engine.raw_connection()
+    if not has_hung_up(connection.dbapi_connection):
+        return connection
+    engine.pool._invalidate(connection)
+    connection.close()
+    return engine.raw_connection()
+
+
+def _wrapped(error: Any, dialect: Dialect, sql: str | None, *, is_lost: bool) -> DBAPIError:
+    """The driver's error as SQLAlchemy raises it; without a statement where it was never sent."""
     base = dialect.loaded_dbapi.Error
-    wrapped = DBAPIError.instance(form.sql, None, error, base, connection_invalidated=is_lost, dialect=dialect)
+    wrapped = DBAPIError.instance(sql, None, error, base, connection_invalidated=is_lost, dialect=dialect)
     return cast(DBAPIError, wrapped)
-
-
-def _is_read_only(error: Any) -> bool:
-    return getattr(error, "sqlstate", None) == READ_ONLY

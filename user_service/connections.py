@@ -1,5 +1,6 @@
 """How the engines reach the database. Every wait is bounded: to connect, for a connection, a lock, an answer."""
 
+import select
 import time
 from typing import Any
 
@@ -122,8 +123,22 @@ def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> An
 
 def _leave_a_demoted_primary(context: ExceptionContext) -> None:
     """Connections to a server that became a standby are as good as dead: the next ones find the new primary."""
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+    if is_read_only(context.original_exception):
         context.is_disconnect = True
+
+
+def has_hung_up(connection: Any) -> bool:
+    """Whether an idle connection has something to read, though nothing was asked: a farewell, or its end."""
+    if not isinstance(connection, psycopg.Connection) or connection.closed:
+        return getattr(connection, "closed", False)
+    listener = select.poll()
+    listener.register(connection.pgconn.socket, select.POLLIN)
+    return bool(listener.poll(0))
+
+
+def is_read_only(error: Any) -> bool:
+    """Whether a driver's error says that the server takes no writes: nothing was done."""
+    return getattr(error, "sqlstate", None) == READ_ONLY
 
 
 def is_dead(error: DBAPIError) -> bool:

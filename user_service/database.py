@@ -25,7 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from user_service.compiled import Compiled
-from user_service.connections import SQLITE_BUSY_SECONDS, is_dead
+from user_service.connections import SQLITE_BUSY_SECONDS, is_dead, is_read_only
 from user_service.errors import OutcomeUnknown, ServiceUnavailable
 from user_service.extensions import db, metadata
 from user_service.security.vault import Envelope
@@ -181,14 +181,27 @@ def read_one(statement: Compiled, **parameters: Any) -> Any | None:
     return statement.first(db.engines[READER], parameters)
 
 
-def change_one(statement: Compiled, **parameters: Any) -> Any | None:
+def change_one(statement: Compiled, *, may_be_repeated: bool, **parameters: Any) -> Any | None:
     """Change one row by a statement that is a transaction of its own; what it returns, or None where nothing matched.
 
-    On a connection that is lost the error says so, and the outcome is unknown: the caller must stand both.
+    `may_be_repeated` says that a second try recognizes what the first one did; where it does not, OutcomeUnknown is
+    raised for a connection that is lost in between.
     """
     assert not db.session().info.get("is_open"), "it would not be part of the open transaction"
-    with _write_turn():
-        return statement.once(db.engines[READER], parameters)
+    try:
+        with _write_turn():
+            return statement.once(db.engines[READER], parameters)
+    except DBAPIError as error:
+        was_sent = error.connection_invalidated and error.statement is not None and not is_read_only(error.orig)
+        if may_be_repeated or not was_sent:
+            raise
+        log.warning("database.outcome_unknown", error=type(error.orig).__name__)
+        raise OutcomeUnknown from error
+
+
+def takes_changes_with_their_record() -> bool:
+    """Whether one statement can change a row and write the audit log: PostgreSQL's WITH (7.8.4)."""
+    return db.engine.dialect.name == "postgresql"
 
 
 def fetch_one(statement: Executable, **parameters: Any) -> Row[Any] | None:

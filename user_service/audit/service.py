@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import CTE, Row, bindparam, insert, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from user_service import clock, metrics
 from user_service.audit.events import Action, Outcome
 from user_service.audit.models import AuditEvent
-from user_service.database import fetch_all, on_commit
+from user_service.database import fetch_all, new_id, on_commit
 from user_service.extensions import db
 
 log = structlog.get_logger("audit")
@@ -72,48 +73,53 @@ def record(
     **detail: Any,
 ) -> None:
     """Add the event to the open transaction; it is kept if that commits. Details are never secrets."""
-    _record(origin.get(), action, user_id=user_id, session_id=session_id, outcome=outcome, detail=detail)
+    _record(_event(origin.get(), action, user_id, session_id, outcome=outcome.value, detail=detail))
 
 
 def record_anonymously(action: Action, *, user_id: UUID, **detail: Any) -> None:
     """The same under a pseudonym: neither the address nor the device is kept."""
     nobody = Origin(request_id=origin.get().request_id)
-    _record(nobody, action, user_id=user_id, session_id=None, outcome=Outcome.SUCCESS, detail=detail)
+    _record(_event(nobody, action, user_id, None, outcome=Outcome.SUCCESS.value, detail=detail))
 
 
-def _record(
-    came_from: Origin,
-    action: Action,
-    *,
-    user_id: UUID | None,
-    session_id: UUID | None,
-    outcome: Outcome,
-    detail: dict[str, Any],
-) -> None:
-    event = {
+def event_of(action: Action, *, user_id: UUID, session_id: UUID, **detail: Any) -> dict[str, Any]:
+    """The columns of an event, for a statement that `recorded` made; `tell` of it once that has done its work."""
+    return _event(origin.get(), action, user_id, session_id, outcome=Outcome.SUCCESS.value, detail=detail)
+
+
+def recorded(changed: CTE) -> ReturningInsert[Any]:
+    """One statement for a change and its event, which is written where something changed. Parameters: `event_…`."""
+    columns = AuditEvent.__table__.c
+    event = select(*(bindparam(f"event_{column.name}", type_=column.type) for column in columns)).select_from(changed)
+    return insert(AuditEvent).from_select([column.name for column in columns], event).returning(columns.id)
+
+
+def tell(event: dict[str, Any]) -> None:
+    """Count an event that is committed, and log it."""
+    detail = event["detail"]
+    metrics.count_event(event["action"], event["outcome"])
+    if event["action"] in (Action.LOGGED_IN, Action.LOGIN_REFUSED):
+        metrics.count_log_in(detail.get("code", "succeeded"))
+    line = {name: str(event[name]) if event[name] else None for name in ("user_id", "session_id")}
+    log.info(event["action"], **{"outcome": event["outcome"], **line, "ip": event["ip"], **detail})
+
+
+def _record(event: dict[str, Any]) -> None:
+    db.session.execute(_INSERT, event)
+    on_commit(partial(tell, event))
+
+
+def _event(
+    came_from: Origin, action: Action, user_id: UUID | None, session_id: UUID | None, **rest: Any
+) -> dict[str, Any]:
+    return {
+        "id": new_id(),
         "occurred_at": clock.now(),
         "action": action.value,
-        "outcome": outcome.value,
         "user_id": user_id,
         "session_id": session_id,
         "request_id": came_from.request_id,
         "ip": came_from.ip,
         "user_agent": came_from.user_agent,
-        "detail": detail,
+        **rest,
     }
-    db.session.execute(_INSERT, event)
-    line = {
-        "outcome": outcome.value,
-        "user_id": str(user_id) if user_id else None,
-        "session_id": str(session_id) if session_id else None,
-        "ip": came_from.ip,
-        **detail,
-    }
-    on_commit(partial(_tell, action, line))
-
-
-def _tell(action: Action, line: dict[str, Any]) -> None:
-    metrics.count_event(action.value, line["outcome"])
-    if action in (Action.LOGGED_IN, Action.LOGIN_REFUSED):
-        metrics.count_log_in(line.get("code", "succeeded"))
-    log.info(action.value, **line)

@@ -105,6 +105,7 @@ def _advance(claims: RefreshClaims) -> Any | None:
     now = whole_second()
     return change_one(
         _ADVANCE,
+        may_be_repeated=True,
         the_session=claims.session_id,
         the_user=claims.user_id,
         presented=claims.generation,

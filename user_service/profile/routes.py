@@ -43,7 +43,7 @@ def get_profile() -> Response:
 
 
 @blp.route("/profile", methods=["PUT"])
-@authenticated()
+@authenticated(find_principal_with_profile)
 @blp.arguments(schemas.ProfileChangesSchema)
 @blp.problems("profile_not_found", "precondition_failed", "raw_card_number_refused")
 @blp.response(200, schemas.ProfileResponseSchema, headers=["ETag"])
@@ -53,7 +53,8 @@ def update_profile(changes: dict[str, Any]) -> Response:
     A member that is left out keeps its value. Send `If-Match` with the ETag that you read to be sure that nobody
     changed the profile in between.
     """
-    return respond(_PROFILE, service.update_profile(principal=principal(), changes=changes, check=if_match(_PROFILE)))
+    change = {"principal": principal(), "seen": g.principal_row, "changes": changes}
+    return respond(_PROFILE, service.update_profile(**change, check=if_match(_PROFILE)))
 
 
 @blp.route("/profile", methods=["DELETE"])

@@ -1,8 +1,8 @@
 """The profile: created once, changed in part, deleted with what hangs on it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,11 +11,13 @@ import orjson
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from user_service import clock
 from user_service.audit.events import Action
-from user_service.audit.service import record
-from user_service.database import retried, transaction
+from user_service.audit.service import event_of, record, recorded, tell
+from user_service.compiled import Compiled
+from user_service.database import change_one, retried, takes_changes_with_their_record, transaction
 from user_service.errors import ProfileExists, ProfileNotFound, TokenRevoked
 from user_service.keys.models import SealedDataKey
 from user_service.keys.service import get_data_key, open_data_key
@@ -63,7 +65,7 @@ def create_profile(*, principal: Principal, name: str, phone: str, shipping_addr
     now = clock.now()
     with transaction() as session:
         data_key = get_data_key(principal.user_id)
-        fields = {"name": name, "phone": phone, "shipping_address": shipping_address}
+        fields = _completed({"name": name, "phone": phone, "shipping_address": shipping_address})
         columns = _sealed(principal.user_id, data_key, fields)
         profile = Profile(user_id=principal.user_id, created_at=now, updated_at=now, **columns)
         session.add(profile)
@@ -76,15 +78,23 @@ def create_profile(*, principal: Principal, name: str, phone: str, shipping_addr
 
 
 @retried
-def update_profile(*, principal: Principal, changes: dict[str, Any], check: Check) -> ProfileView:
-    """Change what is in `changes`. `check` sees the present state under the lock and may refuse.
+def update_profile(*, principal: Principal, seen: Any, changes: dict[str, Any], check: Check) -> ProfileView:
+    """Change what is in `changes`. `check` sees the present state and may refuse.
 
+    `seen` is the profile as it was read with the principal. Where it is still that when the change arrives, one
+    statement does it; else, and on SQLite, the present state is locked first.
     Raises ProfileNotFound, and what `check` raises.
     """
+    fields = _completed(changes)
+    if takes_changes_with_their_record() and seen.profile_id is not None and seen.key_id is not None:
+        changed = _change_seen(principal, seen, fields, check)
+        if changed is not None:
+            return changed
     with transaction() as session:
         profile, data_key = _lock(session, principal)
         check(_view(principal, profile, data_key))
-        values = {**_sealed(principal.user_id, data_key, changes), "updated_at": clock.now()}
+        now = _later_than(profile.updated_at)
+        values = {**_sealed(principal.user_id, data_key, fields), "updated_at": now}
         session.execute(
             update(Profile)
             .where(Profile.user_id == principal.user_id)
@@ -98,6 +108,30 @@ def update_profile(*, principal: Principal, changes: dict[str, Any], check: Chec
             fields=sorted(changes),
         )
         return _view(principal, SimpleNamespace(**{**profile._mapping, **values}), data_key)
+
+
+def _change_seen(principal: Principal, seen: Any, fields: dict[str, Any], check: Check) -> ProfileView | None:
+    """Change the profile that was seen; None where it is another one by now."""
+    user_id = principal.user_id
+    data_key = open_data_key(user_id, seen.key_id, seen.master_key_id, seen.wrapped_key)
+    present = _view(principal, seen, data_key)
+    check(present)
+    now = _later_than(seen.updated_at)
+    values: dict[str, Any] = {name: getattr(seen, name) for name in _CHANGEABLE}
+    values |= {**_sealed(user_id, data_key, fields), "updated_at": now}
+    names = sorted(fields.keys() - {"phone_e164"})
+    event = event_of(Action.PROFILE_UPDATED, user_id=user_id, session_id=principal.session_id, fields=names)
+    parameters = {f"new_{name}": value for name, value in values.items()}
+    parameters |= {f"event_{name}": value for name, value in event.items()}
+    if change_one(_CHANGE, may_be_repeated=False, the_user=user_id, seen_at=seen.updated_at, **parameters) is None:
+        return None
+    tell(event)
+    return replace(present, **fields, updated_at=now)
+
+
+def _later_than(moment: datetime) -> datetime:
+    """Now, and later than that: no two states of a profile have the same time, whatever the clocks say."""
+    return max(clock.now(), moment + timedelta.resolution)
 
 
 @retried
@@ -125,6 +159,19 @@ def view_of(principal: Owner, row: Any) -> ProfileView:
     return _view(principal, row, data_key)
 
 
+_CHANGEABLE = ("name", "sealed_phone", "sealed_phone_e164", "sealed_shipping_address", "updated_at")
+
+
+def _change_statement() -> ReturningInsert[Any]:
+    profiles = Profile.__table__
+    seen = (profiles.c.user_id == bindparam("the_user"), profiles.c.updated_at == bindparam("seen_at"))
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _CHANGEABLE}
+    return recorded(update(Profile).where(*seen).values(values).returning(profiles.c.user_id).cte("changed"))
+
+
+_CHANGE = Compiled(_change_statement())
+
+
 def _locked_statement() -> Select[Any]:
     profiles, data_keys = Profile.__table__, SealedDataKey.__table__
     return (
@@ -148,13 +195,20 @@ def _lock(session: Session, principal: Principal) -> tuple[Row[Any], DataKey]:
     return row, open_data_key(row.user_id, row.key_id, row.master_key_id, row.wrapped_key)
 
 
+def _completed(fields: dict[str, Any]) -> dict[str, Any]:
+    """With what follows from them."""
+    if "phone" not in fields:
+        return fields
+    return {**fields, "phone_e164": phone_e164(fields["phone"], runtime().settings.default_region)}
+
+
 def _sealed(user_id: UUID, data_key: DataKey, fields: dict[str, Any]) -> dict[str, Any]:
     """The columns that hold these fields."""
     columns: dict[str, Any] = {}
     if "name" in fields:
         columns["name"] = fields["name"]
     if "phone" in fields:
-        normal = phone_e164(fields["phone"], runtime().settings.default_region)
+        normal = fields["phone_e164"]
         columns["sealed_phone"] = data_key.seal(fields["phone"], binding("profiles", "phone", user_id))
         columns["sealed_phone_e164"] = (
             data_key.seal(normal, binding("profiles", "phone_e164", user_id)) if normal else None
