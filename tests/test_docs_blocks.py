@@ -30,6 +30,7 @@ NEVER_ENDS = "--watch"
 # What a block holds that this test cannot run, and the test that does.
 ELSEWHERE = {
     "examples/shop/serve.py": "tests/examples/test_shop.py::test_every_refusal_stands_beside_its_field",
+    "SOAK_MINUTES": "tests/resilience/test_soak.py::test_nothing_grows_but_what_customers_leave",
     "$B/register": "tests/test_story_over_a_socket.py::test_the_tour_of_the_readme_works_when_pasted",
     "pg_export_snapshot": "tests/resilience/test_backup_under_load.py::test_dumps_under_load_are_of_one_moment",
     "pg_restore": "tests/test_backup.py::test_two_dumps_restore_everything_and_the_first_alone_opens_nothing",

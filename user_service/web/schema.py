@@ -35,7 +35,9 @@ class Schema(marshmallow.Schema):
     }
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """No name of ours has dots and nothing that is shown has an index, which marshmallow would try as well."""
+        """Nothing that is shown has an index, which marshmallow would try first."""
+        if "." in attr:
+            return super().get_attribute(obj, attr, default)
         return obj.get(attr, default) if isinstance(obj, dict) else getattr(obj, attr, default)
 
 
