@@ -7,25 +7,11 @@ from tests.support.people import Answer, Client, InProcess
 HOME = "203.0.113.7"
 
 
-class From(InProcess):
-    """Requests from one address."""
-
-    def __init__(self, app: Flask, address: str) -> None:
-        super().__init__(app)
-        self.address = address
-
-    def send(self, method: str, path: str, *, headers: dict[str, str], data: bytes | None) -> Answer:
-        response = self.app.test_client().open(
-            path, method=method, headers=headers, data=data, environ_base={"REMOTE_ADDR": self.address}
-        )
-        return Answer(response.status_code, response.headers, response.get_data())
-
-
 class Visitor(Client):
     """A client that can come from another address."""
 
     def __init__(self, app: Flask, address: str = HOME) -> None:
-        super().__init__(From(app, address))
+        super().__init__(InProcess(app, address))
 
     def at(self, address: str) -> "Visitor":
         """The same person with the same tokens, elsewhere."""

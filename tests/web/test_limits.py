@@ -132,6 +132,46 @@ def test_doors_that_ask_for_the_password_again_are_limited_by_account(
     assert one.get("/account").status == 200
 
 
+@pytest.mark.parametrize(
+    ("door", "path", "body"),
+    [
+        ("forgot_password", "/password/forgot", {"email": "maria@example.com"}),
+        ("send_verification", "/email/verification", {"email": "maria@example.com"}),
+        ("reset_password", "/password/reset", {"token": "none", "new_password": "an other one of mine"}),
+        ("verify_email", "/email/verify", {"token": "none"}),
+        ("change_email", "/account/email", {"email": "maria@example.com", "password": "not the one"}),
+    ],
+)
+def test_doors_that_send_or_take_mailed_links_are_limited_by_address(
+    limited: Limited, door: str, path: str, body: Any
+) -> None:
+    """SECURITY 105."""
+    visitor = limited(**{f"{door}_address": 3, f"{door}_account": 100})
+    visitor.join()
+    method = "PUT" if door == "change_email" else "POST"
+    assert 429 not in statuses(lambda: visitor.send(method, path, body), 3)
+    check_refused(visitor.send(method, path, body))
+    assert visitor.at("203.0.113.8").send(method, path, body).status != 429
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    ("door", "path"), [("forgot_password", "/password/forgot"), ("send_verification", "/email/verification")]
+)
+def test_mails_to_one_address_are_limited_wherever_they_are_asked_for(
+    limited: Limited, door: str, path: str, is_known: bool
+) -> None:
+    """SECURITY 105: nothing tells whether there is such an account, and other accounts are not concerned."""
+    visitor = limited(**{f"{door}_account": 3})
+    if is_known:
+        visitor.register("maria", "Maria@example.com")
+    spellings = ("maria@example.com", "MARIA@EXAMPLE.COM", " Maria@Example.com")
+    knocks = [visitor.at(f"198.51.100.{n}").post(path, {"email": email}) for n, email in enumerate(spellings)]
+    assert [answer.status for answer in knocks] == [202] * 3
+    check_refused(visitor.at("198.51.100.99").post(path, {"email": "maria@example.com"}))
+    assert visitor.post(path, {"email": "maria@example.org"}).status == 202
+
+
 @pytest.mark.parametrize("path", ["/token", "/register"])
 def test_a_body_that_cannot_be_read_is_refused_as_ever_and_counts_by_address(limited: Limited, path: str) -> None:
     visitor = limited(log_in_address=12, register_address=12)
