@@ -9,6 +9,8 @@ SEED_USERS ?= 100
 BENCH ?= --json bench.json
 FIGURES ?= bench.json
 COVERAGE ?= $(CI)
+# One more than there are processors, for tests that wait for servers.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 UV := $(shell command -v uv 2>/dev/null)
 # Bytecode is kept even where the shell says otherwise: reading the tests anew costs each process ten seconds.
 export PYTHONDONTWRITEBYTECODE :=

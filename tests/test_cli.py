@@ -129,6 +129,7 @@ def test_master_keys_of_another_database_are_told(make_app: Callable[..., Flask]
     assert_refused(seed(make_app(master_keys={"other": bytes(range(32))})), "MASTER_KEYS", "test-1")
 
 
+@pytest.mark.slow
 def test_the_shell_gets_the_exit_code_and_no_traceback(databases: Databases) -> None:
     """SECURITY 51."""
     with databases.copy("sqlite") as url:
@@ -140,6 +141,7 @@ def test_the_shell_gets_the_exit_code_and_no_traceback(databases: Databases) -> 
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_progress_bar(databases: Databases) -> None:
     with databases.copy("sqlite") as url:
         ours, theirs = pty.openpty()

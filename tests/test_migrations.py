@@ -222,6 +222,7 @@ def with_one_more(directory: Path, rows: dict[str, list[str]], migration: str) -
     return str(copy)
 
 
+@pytest.mark.slow
 def test_nodes_that_upgrade_at_once_all_succeed(empty_url: str) -> None:
     nodes = [start_flask("db", "upgrade", database_url=empty_url) for _ in range(2)]
     outputs = [node.communicate(timeout=60)[0] for node in nodes]

@@ -178,6 +178,7 @@ def deletions(app: Flask) -> Iterator[list[int]]:
         event.remove(db.engine, "after_cursor_execute", note)
 
 
+@pytest.mark.slow
 def test_two_that_prune_at_once_share_the_work(make_app: MakeApp) -> None:
     """RELIABILITY 40: it may run on every node."""
     apps = [make_app(), make_app()]
@@ -221,6 +222,7 @@ def test_the_command_says_what_went(app: Flask) -> None:
     assert all(line.startswith("Removed: ") and line.count("\n") == 1 for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_watching_command_goes_on_until_it_is_stopped(databases: Databases, number: signal.Signals) -> None:
     with databases.copy("sqlite") as url:

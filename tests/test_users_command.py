@@ -113,6 +113,7 @@ def test_a_password_is_never_an_argument_and_never_shown(app: Flask, person: Cli
             assert "hash" not in shown
 
 
+@pytest.mark.slow
 def test_at_a_terminal_the_password_is_typed_twice_and_unseen(databases: Databases) -> None:
     with databases.copy(SQLITE) as url:
         ours, theirs = pty.openpty()
@@ -376,6 +377,7 @@ def test_a_long_list_comes_in_pages_or_as_a_stream(app: Flask, monkeypatch: pyte
     assert told(app, "users", "list", "--disabled") == []
 
 
+@pytest.mark.slow
 def test_who_reads_the_first_lines_alone_gets_no_traceback(make_app: MakeApp, database_url: str) -> None:
     """As `| head -1` does."""
     many(make_app(), 3_000)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 import time_machine
 from click.testing import Result
 from flask import Flask
@@ -73,6 +74,7 @@ def test_a_client_is_made_with_a_secret_that_opens_its_scope(app: Flask) -> None
     assert create(app, "another") != secret
 
 
+@pytest.mark.slow
 def test_the_secret_alone_is_written_so_that_a_script_can_keep_it(database_url: str) -> None:
     process = start_flask(
         "clients", "create", "checkout", "--scope", INTROSPECT, database_url=database_url, stderr=subprocess.PIPE

@@ -91,6 +91,7 @@ def test_of_changes_on_one_condition_one_wins(cluster: Cluster, person: Client, 
         assert person.get(resource.shown_at).headers["ETag"] == won.headers["ETag"]
 
 
+@pytest.mark.slow
 @BOTH
 def test_changes_at_once_are_never_mixed(cluster: Cluster, person: Client, resource: Resource) -> None:
     """Every answer and every read shows what one writer wrote, whole."""

@@ -99,6 +99,7 @@ def refreshes_against(cluster: Cluster, person: Client, closing: Callable[[Clien
     return sorted("" if answer.status == 204 else answer.code for answer in answers if answer.status != 200)
 
 
+@pytest.mark.slow
 def test_no_refresh_survives_a_log_out(cluster: Cluster) -> None:
     """SECURITY 88, RELIABILITY 6."""
     for _ in range(8):

@@ -8,6 +8,8 @@ import json
 import random
 from typing import Any
 
+import pytest
+
 from tests.support.hostile import BODILESS, PLACES, Inspector, Place, fields_of
 from tests.support.people import PROFILE, Client
 
@@ -77,6 +79,7 @@ def broken(chance: random.Random, data: bytes) -> bytes:
     return data[:start] + chance.choice([b"", data[start:end] * 2, *PIECES]) + data[end:]
 
 
+@pytest.mark.slow
 def test_no_request_that_chance_makes_breaks_anything(person: Client) -> None:
     chance = random.Random(SEED)
     person.post("/profile", PROFILE)

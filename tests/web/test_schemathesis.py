@@ -81,6 +81,7 @@ def client_secret(app: Flask) -> str:
         return create_client(name="checkout", scopes=list(Scope), expires_at=None)
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_service_keeps_to_its_document(
