@@ -3,12 +3,11 @@
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from config import ConfigurationError, load
 from user_service import logs
-from user_service.serving import Worker
+from user_service.serving import PREFIX, Worker, metrics_directory
 
 try:
     _settings = load()
@@ -22,9 +21,8 @@ for _name in [name for name in sys.modules if name.partition(".")[0] in ("config
 
 # All workers count into one directory, which lives as long as this master.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
-_PREFIX = f"user-service-metrics-{os.getpid()}-"
-if not Path(os.environ.get(_METRICS, "")).name.startswith(_PREFIX):
-    os.environ[_METRICS] = tempfile.mkdtemp(prefix=_PREFIX)
+if not Path(os.environ.get(_METRICS, "")).name.startswith(f"{PREFIX}{os.getpid()}-"):
+    os.environ[_METRICS] = metrics_directory()
 
 wsgi_app = "wsgi:app"
 bind = f"{_settings.bind}:{_settings.port}"

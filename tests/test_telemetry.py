@@ -178,7 +178,7 @@ def workers_of(node: Node) -> set[int]:
 
 
 def metrics_directories(node: Node) -> list[Path]:
-    return list(Path(tempfile.gettempdir()).glob(f"user-service-metrics-{node.pid}-*"))
+    return list(Path(tempfile.gettempdir()).glob(f"user-service-counts-{node.pid}-*"))
 
 
 @ON_ONE_DATABASE
