@@ -16,7 +16,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PYTHONDONTWRITEBYTECODE :=
 DEVELOPMENT := APP_ENV=development
 
-.PHONY: help install run serve test test-slow bench bench-plot check lint types drift audit format migration upgrade seed docs openapi lock clean
+.PHONY: help install run serve test test-slow bench bench-plot bench-page check lint types drift audit format migration upgrade seed docs openapi lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: $(VENV)/.requirements-dev ## Measure speed: figures in bench.json (bench/
 
 bench-plot: $(VENV)/.requirements-dev ## Draw what was measured, under bench/plots/
 	$(BIN)/python -m bench.plot $(FIGURES) bench/plots
+
+bench-page: $(VENV)/.requirements-dev ## Put what was measured into docs/performance.md
+	$(BIN)/python -m bench.page $(FIGURES)
 
 check: lint types drift ## Everything that needs no running service
 

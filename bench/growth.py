@@ -79,6 +79,13 @@ def _copy(connection, table: str, rows: Iterator[Row]) -> None:
             copy.write_row(row)
 
 
+def megabytes(server: PostgresServer, database: str) -> float:
+    with server.connect(database) as connection:
+        found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert found is not None
+    return found[0] / 1e6
+
+
 def microseconds(action: Callable[[], object]) -> float:
     taken = []
     for _ in range(REPETITIONS):
@@ -130,16 +137,20 @@ def main() -> None:
         migrate(server.url(database))
         filled = 0
         for size in sizes:
+            started = time.monotonic()
             fill(server, database, filled, size)
+            print(
+                f"\n{size:,} users, sessions and blocked sessions: filled in {time.monotonic() - started:.0f} s", end=""
+            )
+            print(f", {megabytes(server, database):.0f} MB", flush=True)
             filled = size
             told[size] = measure(server, database)
-            _print(size, told[size], told[sizes[0]])
+            _print(told[size], told[sizes[0]])
     if options.json:
         Path(options.json).write_text(json.dumps(told, indent=2) + "\n")
 
 
-def _print(size: int, figures: dict[str, float], first: dict[str, float]) -> None:
-    print(f"\n{size:,} users, sessions and blocked sessions")
+def _print(figures: dict[str, float], first: dict[str, float]) -> None:
     for name, figure in figures.items():
         print(f"  {name:18}{figure:10.0f} µs{figure / first[name]:8.2f} ×", flush=True)
 

@@ -211,6 +211,7 @@ def test_changes_are_made_alike(reader: Client, app: Flask) -> None:
 
 def test_a_change_of_what_somebody_changed_meanwhile_keeps_both(reader: Client, app: Flask) -> None:
     with app.app_context(), time_machine.travel(clock.now(), tick=False):
+        assert reader.put("/profile", {"name": "Of this very moment"}).status == 200
         claims = runtime().verify_access_token(reader.access_token or "")
         seen = reads.find_principal_with_profile(claims.session_id, claims.user_id)
         assert seen is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import load, machine, report
+from bench import load, machine, page, report
 from bench.contestants import Contestant
 from bench.load import Measured
 from bench.scenarios import Result, Turn
@@ -92,3 +92,21 @@ def test_every_scenario_has_its_script() -> None:
 
     for one in (FLOOD, NOTHING, *(scenario.load for scenario in SCENARIOS)):
         assert Path(f"{load.SCRIPTS / one.script}.lua").is_file()
+
+
+def test_a_run_takes_the_place_of_the_figures_before() -> None:
+    goal = {"name": "read me, SQLite: cpu/1k", "reached": 0.5, "goal": 0.33, "at_most": True, "met": False}
+    measured = {"requests_per_second": 900.0, "p50_ms": 1.0, "p99_ms": 2.0, "cpu_database": 0.0, "memory_mb": 140.0}
+    scenario = {"scenario": "read me", "database": "", "cpu_per_1000": 0.25, "errors": 0, **measured}
+    about = dict.fromkeys(("date", "commit", "cores", "system", "python", "packages", "load_before", "load_after"), "x")
+    run = {
+        "about": about,
+        "bcrypt_limit_per_second": 8.0,
+        "goals": [goal],
+        "scenarios": [{**scenario, "contestant": "bare Flask"}, {**scenario, "contestant": "service"}],
+    }
+    told = page.tables(run)
+    assert "| read me, SQLite: cpu/1k | ≤ 0.33 | 0.50 | 2.0 | missed |" in told
+    written = page.with_figures(page.PAGE.read_text(), told)
+    assert page.with_figures(written, told) == written
+    assert told in written
