@@ -108,7 +108,7 @@ def formatter(*, is_development: bool) -> logging.Formatter:
 
 
 def _renderer(is_development: bool) -> Processor:
-    return structlog.dev.ConsoleRenderer() if is_development else _as_json
+    return structlog.dev.ConsoleRenderer(colors=_own.stream.isatty()) if is_development else _as_json
 
 
 def _as_json(_logger: Any, _method: str, event: Any) -> str:
