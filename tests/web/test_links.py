@@ -5,7 +5,6 @@ Each walk begins as somebody who has just logged in; a log-in on the way changes
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import schemathesis
@@ -13,10 +12,10 @@ from schemathesis import AuthContext, BaseSchema, Case, Config
 from schemathesis.engine import events, from_schema
 
 from tests.conftest import running_app
-from tests.support.document import closed, operations, published, resolved
+from tests.support.document import operations, published, resolved
 from tests.support.people import Client, OverSocket
 from tests.support.server import Node, serving
-from tests.web.test_schemathesis import CONFIG, FORMATS
+from tests.web.test_schemathesis import CONFIG, document_for_drawing
 from user_service.clients.service import Scope, create_client
 from user_service.web.links import LINKS
 
@@ -62,19 +61,6 @@ def test_the_links_stand_with_what_succeeded() -> None:
             assert response.get("links", {}) == expected, operation["operationId"]
 
 
-def document_for_walks() -> dict[str, Any]:
-    """As it is published, with answers closed, and without the limits of what is drawn from FORMATS."""
-    strict = closed(published("development"))
-    for schema in strict["components"]["schemas"].values():
-        for field in schema.get("properties", {}).values():
-            if field.get("format") in FORMATS:
-                for limit in ("minLength", "maxLength", "pattern"):
-                    field.pop(limit, None)
-            if field.get("maxLength") == 65_536:
-                del field["maxLength"]
-    return strict
-
-
 class Bearer:
     """Whose token goes with a request: a service client's, nobody's where the body has one, or an open session's."""
 
@@ -104,7 +90,7 @@ def schema_for_walks(node: Node, client_secret: str) -> BaseSchema:
     generation = {**CONFIG["generation"], "max-examples": WALKS, "mode": "positive"}
     phases["stateful"] = {"enabled": True, "max-steps": STEPS, "generation": generation}
     config = Config.from_dict({**CONFIG, "phases": phases, "base-url": node.url})
-    schema = schemathesis.openapi.from_dict(document_for_walks(), config=config)
+    schema = schemathesis.openapi.from_dict(document_for_drawing(), config=config)
     provider = type("Provider", (Bearer,), {"node": node, "secret": client_secret})
     schema.auth(refresh_interval=None)(provider)
     return schema

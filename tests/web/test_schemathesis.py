@@ -49,7 +49,7 @@ CONFIG = {
 }
 
 
-def document() -> dict[str, Any]:
+def document_for_drawing() -> dict[str, Any]:
     """What the service publishes, with answers closed, and without the limits of what is drawn from FORMATS.
 
     Tokens may have 64 KiB; texts of that length would take most of the time.
@@ -67,7 +67,7 @@ def document() -> dict[str, Any]:
 
 for name, strategy in FORMATS.items():
     schemathesis.openapi.format(name, strategy)
-schema = schemathesis.openapi.from_dict(document(), config=Config.from_dict(CONFIG))
+schema = schemathesis.openapi.from_dict(document_for_drawing(), config=Config.from_dict(CONFIG))
 
 
 @pytest.fixture
