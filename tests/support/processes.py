@@ -52,6 +52,13 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def local_doors(pid: int) -> list[str]:
+    """The Unix sockets with a path that a process listens on (proc(5), proc/net/unix)."""
+    held = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    return [line[7] for line in lines if len(line) > 7 and f"socket:[{line[6]}]" in held]
+
+
 def wait_until(is_so: Callable[[], bool], otherwise: str, *, seconds: float = PATIENCE_SECONDS) -> float:
     """The seconds that it took. Fails with `otherwise` when it takes too long."""
     started = time.monotonic()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.databases import SQLITE, Databases
 from tests.support.hostile import leaks
+from tests.support.processes import local_doors
 from tests.support.server import Node, serving
 
 PATIENCE_SECONDS = 8
@@ -237,3 +238,8 @@ def assert_it_goes_on(node: Node) -> None:
     log = node.log()
     assert "request.failed" not in log
     assert "Traceback" not in log
+
+
+def test_no_door_is_open_beside_the_port(node: Node) -> None:
+    """gunicorn would take commands at a socket of its own, from whoever may write to it."""
+    assert [local_doors(pid) for pid in (node.pid, *node.workers())] == [[], []]
