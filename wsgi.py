@@ -6,7 +6,7 @@ from config import ConfigurationError, load
 from user_service import create_app
 
 try:
-    app = create_app(load())
+    app = create_app(load(), with_commands="gunicorn.arbiter" not in sys.modules)
 except ConfigurationError as error:
     if "doctor" not in sys.argv:
         sys.exit(str(error))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import Engine, MetaData, inspect, make_url, select
@@ -17,7 +18,7 @@ from tests.support.commands import empty_database, start_flask
 from tests.support.databases import POSTGRESQL, Databases
 from tests.support.people import PAYMENT, PROFILE, Client, InProcess
 from user_service.connections import ANSWER_SECONDS
-from user_service.database import MIGRATIONS, is_migrated
+from user_service.database import MIGRATIONS, _superseded_revisions, is_migrated
 from user_service.extensions import db, metadata
 
 MIGRATION_LOCK = 0x757365725F6D6967  # as migrations/env.py takes it
@@ -259,3 +260,9 @@ def wait_until(nodes: list[subprocess.Popen[str]], condition: Callable[[], bool]
             nodes[0].wait(0.05)
             break
     pytest.fail("the nodes never stood in the queue: " + "".join(str(node.poll()) for node in nodes))
+
+
+def test_the_revisions_are_read_from_the_files_as_alembic_reads_them() -> None:
+    directory = ScriptDirectory(str(MIGRATIONS))
+    known = {script.revision for script in directory.walk_revisions()}
+    assert _superseded_revisions() == known - set(directory.get_heads())

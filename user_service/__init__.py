@@ -14,8 +14,8 @@ __all__ = ["Settings", "create_app"]
 T = TypeVar("T")
 
 
-def create_app(settings: Settings) -> Flask:
-    """Build the application. Nothing is asked of the database yet."""
+def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
+    """Build the application. Nothing is asked of the database yet. A server needs no commands, and no alembic."""
     from user_service import logs
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
@@ -38,7 +38,8 @@ def create_app(settings: Settings) -> Flask:
     mailed_links.init_app(app)
     docs.init_app(app, api)
     app.register_blueprint(telemetry.blp)
-    _register_commands(app)
+    if with_commands:
+        _register_commands(app)
     return app
 
 
@@ -117,11 +118,10 @@ def _key_ring(settings: Settings, hashing: Any) -> Any:
 
 def _bind_database(app: Flask) -> None:
     from user_service import connections
-    from user_service.database import MIGRATIONS, READER
-    from user_service.extensions import db, migrate
+    from user_service.database import READER
+    from user_service.extensions import db
 
     db.init_app(app)
-    migrate.init_app(app, directory=str(MIGRATIONS), compare_type=True)
     with app.app_context():
         connections.prepare(db.engine, db.engines[READER])
 
@@ -147,7 +147,12 @@ def _register_blueprints(app: Flask, api: Any, settings: Settings) -> None:
 
 
 def _register_commands(app: Flask) -> None:
-    from user_service.cli import COMMANDS
+    from flask_migrate import Migrate
 
+    from user_service.cli import COMMANDS
+    from user_service.database import MIGRATIONS
+    from user_service.extensions import db
+
+    Migrate(app, db, directory=str(MIGRATIONS), compare_type=True)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import current_app
 from flask_jwt_extended import JWTManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
@@ -20,7 +19,6 @@ metadata = MetaData(
 )
 
 db = SQLAlchemy(metadata=metadata, session_options={"expire_on_commit": False})
-migrate = Migrate(db=db)
 jwt = JWTManager()
 
 
