@@ -1,6 +1,6 @@
 """Puts the figures of a run into docs/performance.md: `python -m bench.page bench.json`.
 
-Without a page to write to (`--print`) they are printed, in Markdown.
+`--growth` takes those of `bench/growth.py`; with `--print` they are printed, and the page is left alone.
 """
 
 import argparse
@@ -10,27 +10,45 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: written by `make bench-page` -->\n", "<!-- end of figures -->\n"
+FIGURES = "<!-- figures: written by `make bench-page` -->\n", "<!-- end of figures -->\n"
+GROWTH = "<!-- growth: written by `python -m bench.page --growth` -->\n", "<!-- end of growth -->\n"
 CAPTION = "cpu/1k"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.page", description=__doc__)
-    parser.add_argument("figures", type=Path, help="what `make bench` kept")
+    parser.add_argument("figures", type=Path, nargs="?", help="what `make bench` kept")
+    parser.add_argument("--growth", type=Path, help="what `bench/growth.py --json` kept")
     parser.add_argument("--print", action="store_true", help="print them and leave the page alone")
     options = parser.parse_args()
-    told = tables(json.loads(options.figures.read_text()))
-    if options.print:
-        print(told, end="")
-    else:
-        PAGE.write_text(with_figures(PAGE.read_text(), told))
+    for path, tell, place in ((options.figures, tables, FIGURES), (options.growth, growth, GROWTH)):
+        if path is None:
+            continue
+        told = tell(json.loads(path.read_text()))
+        if options.print:
+            print(told)
+        else:
+            PAGE.write_text(with_figures(PAGE.read_text(), told, place))
 
 
-def with_figures(page: str, told: str) -> str:
+def with_figures(page: str, told: str, place: tuple[str, str] = FIGURES) -> str:
     """The page with these figures in the place of those that it has."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{told}\n{END}{after}"
+    begin, end = place
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{told}\n{end}{after}"
+
+
+def growth(told: dict[str, dict[str, float]]) -> str:
+    """What each path takes at each size, and how many times what it takes at the first."""
+    sizes = sorted(told, key=int)
+    first = told[sizes[0]]
+    heads = "".join(f" {int(size):,} |" for size in sizes)
+    rows = [
+        f"| {path} |" + "".join(f" {told[size][path]:.0f} ({told[size][path] / first[path]:.2f} ×) |" for size in sizes)
+        for path in first
+    ]
+    return "\n".join([f"| µs, at rows of each kind: |{heads}", "|---|" + "---|" * len(sizes), *rows]) + "\n"
 
 
 def tables(run: dict[str, Any]) -> str:

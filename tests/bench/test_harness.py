@@ -110,3 +110,10 @@ def test_a_run_takes_the_place_of_the_figures_before() -> None:
     written = page.with_figures(page.PAGE.read_text(), told)
     assert page.with_figures(written, told) == written
     assert told in written
+
+
+def test_growth_is_told_against_the_first_size() -> None:
+    told = page.growth({"1000": {"read me": 500.0}, "10000": {"read me": 550.0}})
+    assert "| 1,000 | 10,000 |" in told
+    assert "| read me | 500 (1.00 ×) | 550 (1.10 ×) |" in told
+    assert told in page.with_figures(page.PAGE.read_text(), told, page.GROWTH)
