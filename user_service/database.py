@@ -1,7 +1,7 @@
 """The database as the rest of the package sees it: columns, ids, reads and one kind of transaction.
 
 Reads run on an engine of their own, in autocommit: one statement is one round trip, with no BEGIN and no
-ROLLBACK around it. Writes go through `transaction()`.
+ROLLBACK around it. Writes go through `transaction()`, but for those that are one statement: `change_one()`.
 """
 
 import re
