@@ -5,6 +5,7 @@ through the proxy. Meanwhile a test breaks something. An answer of 503, or one t
 was done, so the customer asks again until it is told. Every other refusal is a complaint.
 """
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -204,6 +205,9 @@ class Ledger:
     def assert_outage(self, *, since: float, below: float) -> None:
         """`below` is what is promised, in seconds, on a machine that has nothing else to do."""
         outage, slowness = self.outage(since), self.slowness(since)
+        sys.stdout.write(
+            f"outage {outage:.1f} s, of which {below} s are promised, {slowness:.1f} times as slow as ever\n"
+        )
         assert outage < below * slowness, f"{outage:.1f} s, {slowness:.1f} times as slow: {dict(self.statuses)}"
 
     def wait_for_everybody(self, *, good_answers: int = 3, seconds: float = 120) -> float:

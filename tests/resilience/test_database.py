@@ -5,6 +5,7 @@ The servers here write to the disk as they do in production; those of the other 
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from sqlalchemy import make_url
 from tests.resilience.audit import losses
 from tests.resilience.ledger import customers_of
 from tests.resilience.site import CUSTOMERS, Site, site_on
+from tests.support.crowd import at_once
 from tests.support.databases import migrate, require_postgres
 from tests.support.people import Client, OverSocket
 from tests.support.postgres import PostgresServer, standby_of, throwaway_server
 from tests.support.processes import wait_until
-from tests.support.server import free_port
+from tests.support.server import Node, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 HOST = "127.0.0.1"
@@ -55,7 +57,9 @@ def test_a_database_that_crashes_loses_nothing(served: tuple[PostgresServer, Sit
         server.crash()
         wait_until(lambda: ledger.failures >= CUSTOMERS, "nobody noticed")
         server.start()
-        assert ledger.wait_for_everybody() < RECOVERY_SECONDS * slowness
+        recovery = ledger.wait_for_everybody()
+        sys.stdout.write(f"everybody is served after {recovery:.1f} s; {slowness:.1f} times as slow as ever\n")
+        assert recovery < RECOVERY_SECONDS * slowness
         assert ledger.slowest < ANSWER_SECONDS * slowness
 
 
@@ -79,7 +83,7 @@ def test_a_frozen_database_holds_nobody_up_for_long(served: tuple[PostgresServer
         frozen = server.freeze()
         try:
             wait_until(lambda: ledger.failures >= CUSTOMERS, "nobody was told")
-            assert_alive(site, slowness)
+            at_once(len(site.nodes), lambda index: assert_alive(site.nodes[index], slowness))
         finally:
             for pid in reversed(frozen):
                 os.kill(pid, signal.SIGCONT)
@@ -87,14 +91,13 @@ def test_a_frozen_database_holds_nobody_up_for_long(served: tuple[PostgresServer
         assert ledger.slowest < ANSWER_SECONDS * slowness
 
 
-def assert_alive(site: Site, slowness: float) -> None:
-    for node in site.nodes:
-        client = Client(OverSocket(node.url))
-        started = time.monotonic()
-        assert client.get("/healthz").status == 200
-        assert time.monotonic() - started < ALIVE_SECONDS * slowness
-        assert client.get("/readyz").status == 503
-        client.transport.session.close()
+def assert_alive(node: Node, slowness: float) -> None:
+    client = Client(OverSocket(node.url))
+    started = time.monotonic()
+    assert client.get("/healthz").status == 200
+    assert time.monotonic() - started < ALIVE_SECONDS * slowness
+    assert client.get("/readyz").status == 503
+    client.transport.session.close()
 
 
 def test_a_synchronous_replica_takes_over() -> None:

@@ -40,9 +40,9 @@ def test_killed_workers_lose_nothing_and_are_replaced(site: Site) -> None:
     """RELIABILITY 11."""
     node = site.nodes[0]
     with site.under_load() as ledger:
+        since = time.monotonic()
         for _ in range(2):
             victim = node.workers()[0]
-            since = time.monotonic()
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda gone=victim: gone not in node.workers() and len(node.workers()) == 2, "no new worker")
             ledger.wait_for_everybody()
