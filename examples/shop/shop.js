@@ -10,17 +10,21 @@ let payment = null;
 
 function show() {
   element("stranger").hidden = session.isOpen;
-  element("customer").hidden = element("greeting").hidden = !session.isOpen;
   if (session.isOpen) attempt(element("customer"), showCustomer);
   else forget();
 }
 
+/** The forms come when they are filled: what is typed before would be written over. */
 async function showCustomer() {
-  const account = (await session.request("GET", "/account")).body;
-  element("who").textContent = `Hello, ${account.username}!`;
-  [profile, payment] = await Promise.all([readOrNull("/profile/me"), readOrNull("/profile/payment_info")]);
-  fill(element("profile"), profile?.body);
-  showCard();
+  try {
+    const account = (await session.request("GET", "/account")).body;
+    element("who").textContent = `Hello, ${account.username}!`;
+    [profile, payment] = await Promise.all([readOrNull("/profile/me"), readOrNull("/profile/payment_info")]);
+    fill(element("profile"), profile?.body);
+    showCard();
+  } finally {
+    element("customer").hidden = element("greeting").hidden = !session.isOpen;
+  }
   await showSessions();
 }
 
@@ -34,6 +38,7 @@ async function readOrNull(path) {
 }
 
 function forget() {
+  element("customer").hidden = element("greeting").hidden = true;
   profile = payment = null;
   for (const form of document.forms) form.reset();
   element("who").textContent = "";

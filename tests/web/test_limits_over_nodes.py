@@ -66,10 +66,20 @@ def wait_until_shared(cluster: Cluster) -> None:
         in_a_row = in_a_row + 1 if is_shared(answer) else 0
 
 
+def times_redis_was_late(cluster: Cluster) -> int:
+    """How often a worker began to count alone, and more strictly. A busy machine does that, too."""
+    return sum(node.log().count("limits.redis_away") for node in cluster.nodes)
+
+
 def test_one_limit_for_all_workers_of_all_nodes(cluster: Cluster) -> None:
-    wait_until_shared(cluster)
-    assert guess_in_waves(cluster, "192.0.2.1") == [401] * SHARED + [429] * (CROWD - SHARED)
-    assert {guess(cluster, index, "192.0.2.1").status for index in range(8)} == {429}
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        wait_until_shared(cluster)
+        before = times_redis_was_late(cluster)
+        seen = guess_in_waves(cluster, address)
+        if times_redis_was_late(cluster) == before:
+            break
+    assert seen == [401] * SHARED + [429] * (CROWD - SHARED)
+    assert {guess(cluster, index, address).status for index in range(8)} == {429}
     assert guess(cluster, 0, "192.0.2.9").status == 401
 
 
