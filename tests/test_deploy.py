@@ -120,6 +120,15 @@ def test_the_instructions_of_compose_make_settings_that_start(tmp_path: Path, mo
     assert settings.smtp_url == "smtp://user:password@mail.example.com:587"
 
 
+def test_a_node_may_give_way_and_come_back(compose: Any) -> None:
+    """Else log-ins starve reads, or hold the interpreter's lock while nothing lets them run."""
+    [node] = [unit.read_text() for unit in UNITS if unit.name == "user-service.service"]
+    filters = [line for line in node.splitlines() if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=sched_setscheduler", "the last one counts (systemd.exec(5))"
+    assert "LimitNICE=+0" in node.splitlines()
+    assert all(compose["services"][name]["ulimits"] == {"nice": 20} for name in OURS)
+
+
 def test_who_delivers_mail_is_told_where_to_and_nobody_else_is(compose: Any) -> None:
     """The password of the mail server stays with the process that needs it."""
     told = {name for name in OURS if "SMTP_URL_FILE" in compose["services"][name]["environment"]}

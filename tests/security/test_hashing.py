@@ -1,12 +1,14 @@
 """The pool that bcrypt runs in: bounded, fair, and nothing is computed for whoever has gone."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from user_service.security import hashing
 from user_service.security.hashing import HashingPool, cores, threads_for
 
 PATIENCE_SECONDS = 30
+NICENESS_0 = 20  # as RLIMIT_NICE counts it (getrlimit(2))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -86,6 +89,16 @@ def test_its_threads_give_way_to_everything_else(make_crowd: Callable[..., Crowd
     policy = make_crowd().pool.run(lambda: os.sched_getscheduler(0), client="a")
     ordinary = make_crowd(gives_way=False).pool.run(lambda: os.sched_getscheduler(0), client="a")
     assert (policy, ordinary, os.sched_getscheduler(0)) == (os.SCHED_IDLE, os.SCHED_OTHER, os.SCHED_OTHER)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux alone has this policy")
+def test_they_give_way_for_the_hash_alone(make_crowd: Callable[..., Crowd]) -> None:
+    """What they do under the interpreter's lock is over quickly; where RLIMIT_NICE forbids to come back, they stay."""
+    crowd, policies = make_crowd(), Queue[int]()
+    crowd.pool.observe = lambda waited, took: policies.put(os.sched_getscheduler(0))
+    crowd.pool.run(lambda: None, client="a")
+    may_come_back = os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_NICE)[0] >= NICENESS_0
+    assert policies.get(timeout=PATIENCE_SECONDS) == (os.SCHED_OTHER if may_come_back else os.SCHED_IDLE)
 
 
 def test_where_the_policy_is_refused_the_work_is_done_all_the_same(

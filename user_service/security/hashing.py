@@ -11,9 +11,9 @@ import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -153,12 +153,11 @@ class HashingPool:
 
     def _serve(self) -> None:
         """The life of a thread: it ends when nothing came for a while."""
-        if self._gives_way:
-            _give_way()
         while (job := self._next()) is not None:
             started_at = time.monotonic()
             try:
-                result = job.work()
+                with _giving_way() if self._gives_way else nullcontext():
+                    result = job.work()
             except BaseException as error:
                 job.future.set_exception(error)
             else:
@@ -209,11 +208,24 @@ def cores() -> int:
     return allowed
 
 
-def _give_way() -> None:
-    """Have this thread run when nothing else wants the core. Where that is refused it runs as any other."""
-    if hasattr(os, "SCHED_IDLE"):
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Have this thread run when nothing else wants the core. Where that is refused it runs as any other.
+
+    Only for the hash itself: whoever holds the interpreter's lock and is not run holds everybody up. The way back takes
+    RLIMIT_NICE (sched(7)); where it is refused, the thread gives way for good.
+    """
+    _set_policy("SCHED_IDLE")
+    try:
+        yield
+    finally:
+        _set_policy("SCHED_OTHER")
+
+
+def _set_policy(name: str) -> None:
+    if hasattr(os, name):
         with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, getattr(os, name), os.sched_param(0))
 
 
 _pools: WeakSet[HashingPool] = WeakSet()
