@@ -230,7 +230,7 @@ def test_the_service_and_its_model_never_disagree(app: Flask) -> None:
 @ON_SQLITE
 def test_the_service_and_its_model_never_disagree_however_often(app: Flask) -> None:
     """New stories every time."""
-    live_through(app, max_examples=120, stateful_step_count=80)
+    live_through(app, max_examples=60, stateful_step_count=60)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def test_everything_is_measured_without_an_error_and_drawn(tmp_path: Path) -> No
     require_wrk()
     require_postgres()
     figures = tmp_path / "figures.json"
-    small = ["--seconds", "2", "--turns", "1", "--rounds", "4", "--json", str(figures), "--directory", str(tmp_path)]
+    small = ["--seconds", "1", "--turns", "1", "--rounds", "4", "--json", str(figures), "--directory", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "bench", *small], check=False, cwd=ROOT, capture_output=True, text=True
     )
