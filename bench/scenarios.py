@@ -17,7 +17,7 @@ SETTLE_SECONDS = 0.3
 READ = Load("read", connections=8)
 NOTHING = Load("hello", connections=8)
 LOG_IN = Load("login", connections=8)
-FLOOD = Load("login", connections=64)
+FLOOD = Load("flood", connections=64)
 
 
 @dataclass(frozen=True)
