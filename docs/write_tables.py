@@ -10,8 +10,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import config  # noqa: E402  # it lies beside this folder
-from user_service.settings import MEANINGS, Settings  # noqa: E402
+import config  # noqa: E402  # after the path is set  # it lies beside this folder
+from user_service.settings import MEANINGS, Settings  # noqa: E402  # after the path is set
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- settings: written by `make docs` -->\n", "<!-- end of settings -->\n"

@@ -108,7 +108,7 @@ def test_a_change_and_its_event_are_one_statement_or_one_transaction(
     reader: Client, round_trips: RoundTrips, kind: str
 ) -> None:
     for number in range(WARM_UP):
-        asked = round_trips.of(lambda number=number: reader.put("/profile", {"name": f"Ada {number}"}))  # type: ignore[misc]
+        asked = round_trips.of(lambda number=number: reader.put("/profile", {"name": f"Ada {number}"}))  # type: ignore[misc]  # a default
     if kind == POSTGRESQL:
         assert asked == ["execute", "execute"], "who asks, and the change"
     else:

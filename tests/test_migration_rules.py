@@ -101,7 +101,7 @@ def test_no_migration_stops_a_busy_table(empty_app: Flask) -> None:
     with empty_app.app_context():
         for revision in revisions:
             statements = sent[revision] = []
-            listener = lambda *arguments, into=statements: into.append(arguments[2])  # noqa: E731
+            listener = lambda *arguments, into=statements: into.append(arguments[2])  # noqa: E731  # one line
             event.listen(db.engine, "before_cursor_execute", listener)
             upgrade(revision=revision)
             event.remove(db.engine, "before_cursor_execute", listener)

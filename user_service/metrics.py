@@ -115,7 +115,7 @@ def bury(pid: int) -> None:
     The files wait for the next burial where somebody reads them just now.
     """
     directory = Path(os.environ[DIRECTORY])
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # its stubs lack it
     with _readers_away(directory) as is_free:
         if not is_free:
             return
@@ -127,10 +127,10 @@ def bury(pid: int) -> None:
 
 
 def _add(dead: Path, grave: Path) -> None:
-    total = MmapedDict(str(grave))  # type: ignore[no-untyped-call]
-    for key, value, _, _ in MmapedDict.read_all_values_from_file(str(dead)):  # type: ignore[no-untyped-call]
-        total.write_value(key, total.read_value(key)[0] + value, 0.0)  # type: ignore[no-untyped-call]
-    total.close()  # type: ignore[no-untyped-call]
+    total = MmapedDict(str(grave))  # type: ignore[no-untyped-call]  # its stubs lack it
+    for key, value, _, _ in MmapedDict.read_all_values_from_file(str(dead)):  # type: ignore[no-untyped-call]  # its stubs lack it
+        total.write_value(key, total.read_value(key)[0] + value, 0.0)  # type: ignore[no-untyped-call]  # its stubs lack it
+    total.close()  # type: ignore[no-untyped-call]  # its stubs lack it
 
 
 @contextmanager
@@ -152,4 +152,4 @@ class _AllWorkers(Collector):
             return own.collect()
         with (Path(directory) / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
-            return list(MultiProcessCollector(None, directory).collect())  # type: ignore[no-untyped-call]
+            return list(MultiProcessCollector(None, directory).collect())  # type: ignore[no-untyped-call]  # its stubs lack it

@@ -61,7 +61,7 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def browsing(browser: Browser, *, size: dict[str, int] | None = None) -> Iterator[tuple[BrowserContext, Witness]]:
     """A browser profile of its own, whose tabs share storage, and the witness of all that happens in it."""
-    context = browser.new_context(viewport=size or DESKTOP, service_workers="block")  # type: ignore[arg-type]
+    context = browser.new_context(viewport=size or DESKTOP, service_workers="block")  # type: ignore[arg-type]  # plain dicts
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
     witness = Witness()

@@ -75,7 +75,7 @@ def test_a_reader_registers_logs_in_authorizes_and_reads_the_profile(page_and_ur
 @pytest.mark.slow
 def test_the_page_is_drawn_on_a_phone_without_a_complaint(page_and_url: tuple[Page, str]) -> None:
     page, url = page_and_url
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a plain dict
     page.goto(f"{url}/docs")
     expect(page.locator("#operations-auth-register")).to_be_visible()
     assert not is_wider_than_the_screen(page)
