@@ -221,7 +221,7 @@ def live_through(app: Flask, **changes: Any) -> Counter[str]:
 @ON_SQLITE
 def test_the_service_and_its_model_never_disagree(app: Flask) -> None:
     """The same stories every time, and in them every answer that there is."""
-    seen = live_through(app, max_examples=12, stateful_step_count=40, derandomize=True)
+    seen = live_through(app, max_examples=25, stateful_step_count=40, derandomize=True)
     assert not EVERY_ANSWER - set(seen), seen
 
 
@@ -230,7 +230,7 @@ def test_the_service_and_its_model_never_disagree(app: Flask) -> None:
 @ON_SQLITE
 def test_the_service_and_its_model_never_disagree_however_often(app: Flask) -> None:
     """New stories every time."""
-    live_through(app, max_examples=60, stateful_step_count=60)
+    live_through(app, max_examples=120, stateful_step_count=80)
 
 
 @pytest.mark.slow
