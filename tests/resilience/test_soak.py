@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
-from sqlalchemy import Connection, NullPool, create_engine, func, insert, select
+from sqlalchemy import Connection, NullPool, create_engine, func, insert, select, text
 
 from tests.conftest import running_app
 from tests.resilience.ledger import Ledger
@@ -34,6 +34,10 @@ DEAD_ROWS = 500  # with each sample, on top of what customers leave
 NOISE_KIB, GROWTH_PER_HOUR = 6 * 1024, 0.05
 LOG_BYTES_PER_REQUEST = 1_000
 FAR_AHEAD = timedelta(days=40)  # every session has ended
+# Of this database alone: other tests have theirs on the same server.
+CONNECTIONS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE (datname, application_name) = (current_database(), 'user-service')"
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,11 @@ def rows(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def take(site: Site, others: list[int], databases: Databases, reader: Client) -> Sample:
+def take(site: Site, others: list[int], table: Connection, reader: Client) -> Sample:
     """What all processes and the database use, and how long reads take meanwhile."""
     masters = [node.pid for node in site.nodes]
     processes = [*masters, *(worker for master in masters for worker in children(master)), *others]
-    with databases.postgres.connect() as connection:
-        used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'user-service'"
-        [connections] = connection.execute(used).fetchone() or (0,)
+    connections = table.scalar(CONNECTIONS) or 0
     memory, files = sum(map(resident_kib, processes)), sum(map(open_files, processes))
     return Sample(memory, files, connections, p99(reader))
 
@@ -93,7 +95,7 @@ def test_nothing_grows_but_what_customers_leave(databases: Databases) -> None:
         assert reader.post("/profile", PROFILE).status == 201
         with housekeepers(url) as others, rows(url) as table:
             with site.under_load(CUSTOMERS) as ledger:
-                samples = list(watch(ledger, table, lambda: take(site, others, databases, reader)))
+                samples = list(watch(ledger, table, lambda: take(site, others, table, reader)))
             assert_flat(samples)
             assert_log_is_bounded(site, sum(ledger.statuses.values()) + SAMPLES * READS)
             assert ledger.failures == 0
