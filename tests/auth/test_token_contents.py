@@ -6,6 +6,7 @@ SECURITY 59, 61-63, 65, 66, 70, 71, 75, 77.
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from uuid import UUID
 
 import pytest
@@ -100,6 +101,16 @@ def test_lifetimes_follow_the_settings(make_app: Callable[..., Flask], time: tim
     assert (answer["expires_in"], answer["refresh_expires_in"]) == (60, 3600)
     lives = [taken_apart(token)[1] for token in (client.access_token, client.refresh_token)]
     assert [claims["exp"] - claims["iat"] for claims in lives] == [60, 3600]
+
+
+def test_a_new_pair_has_its_whole_life_wherever_the_second_turns(
+    person: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, readings = clock.now(), count()
+    monkeypatch.setattr(clock, "now", lambda: start + timedelta(seconds=next(readings)))
+    for answer in (person.log_in(), person.refresh(), person.refresh()):
+        assert (answer.json["expires_in"], answer.json["refresh_expires_in"]) == (900, 7 * DAY)
+    assert next(readings) > 3
 
 
 def test_tokens_carry_no_personal_data(person: Client) -> None:

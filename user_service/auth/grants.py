@@ -26,9 +26,8 @@ class Grant:
     granted_at: datetime
 
 
-def grant_of(row: LoginSession, *, is_fresh: bool) -> Grant:
-    """The grant that the row describes. An access token that has run out meanwhile is given a new life."""
-    now = whole_second()
+def grant_of(row: LoginSession, *, is_fresh: bool, now: datetime) -> Grant:
+    """The grant that the row describes. An access token that has run out by `now` is given a new life."""
     issued_at = row.issued_at if access_expiry(row.issued_at, row.ends_at) > now else now
     return Grant(
         user_id=row.user_id,

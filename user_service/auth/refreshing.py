@@ -48,7 +48,7 @@ def rotate(claims: RefreshClaims) -> Grant:
     advanced = _advance(claims)
     if advanced is not None:
         metrics.count_refresh("rotated")
-        return grant_of(advanced, is_fresh=False)
+        return grant_of(advanced, is_fresh=False, now=advanced.issued_at)
     with transaction() as session:
         verdict = _judge(session, claims)
     # Raised out here: what the refusal did to the session must be committed, not rolled back.
@@ -56,7 +56,7 @@ def rotate(claims: RefreshClaims) -> Grant:
         metrics.count_refresh(verdict.code)
         raise verdict
     metrics.count_refresh("replayed")
-    return grant_of(verdict, is_fresh=False)
+    return grant_of(verdict, is_fresh=False, now=whole_second())
 
 
 @retried
@@ -79,7 +79,7 @@ def renew(claims: RefreshClaims) -> Grant:
             raise refusal
         on_commit(lambda: metrics.count_refresh("renewed"))
         return replace(
-            grant_of(row, is_fresh=False),
+            grant_of(row, is_fresh=False, now=now),
             access_jti=uuid4(),
             access_issued_at=now,
             access_expires_at=access_expiry(now, row.ends_at),

@@ -49,7 +49,7 @@ def open_session(user_id: UUID) -> Grant:
         session.add(row)
         session.flush()
         _end_the_oldest(session, user_id)
-        return grant_of(row, is_fresh=True)
+        return grant_of(row, is_fresh=True, now=now)
 
 
 def _end_the_oldest(session: Session, user_id: UUID) -> None:
