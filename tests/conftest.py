@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 
 from tests.support.databases import POSTGRESQL, SETTINGS, SQLITE, Databases
 from tests.support.people import Client, InProcess
 from tests.support.postgres import MEMORY, PostgresServer, throwaway_server
 from user_service import create_app
-from user_service.extensions import db
+from user_service.extensions import db, metadata
+from user_service.keys.models import SealedSigningKey, ServiceSecret
 
 BEHIND_THE_API = {"app", "make_app", "database_url", "databases", "time", "monkeypatch"}
 
@@ -75,8 +77,12 @@ def shared_app(databases: Databases) -> Iterator[Callable[[str], Flask]]:
 
 @pytest.fixture
 def app(request: pytest.FixtureRequest, kind: str, shared_app: Callable[[str], Flask]) -> Flask:
-    """Its own for each test, but for those that do no more than talk to it as clients do."""
-    return shared_app(kind) if is_client_alone(request) else request.getfixturevalue("make_app")()
+    """Its own for each test. Those that do no more than talk to it, as clients do, share one that knows nobody yet."""
+    if not is_client_alone(request):
+        return request.getfixturevalue("make_app")()
+    shared = shared_app(kind)
+    forget_everybody(shared)
+    return shared
 
 
 def is_client_alone(request: pytest.FixtureRequest) -> bool:
@@ -85,9 +91,17 @@ def is_client_alone(request: pytest.FixtureRequest) -> bool:
     others = set(wanted.names_closure) - {"app", "client", "person", "newcomer", "shared_app"}
     found = (fixture for other in others for fixture in wanted.name2fixturedefs.get(other, ()))
     needed = {name for fixture in found for name in fixture.argnames}
-    if request.node.get_closest_marker("own_app") or hasattr(request.module, "time_machine"):
+    if hasattr(request.module, "time_machine"):
         return False
     return BEHIND_THE_API.isdisjoint({*wanted.initialnames, *needed})
+
+
+def forget_everybody(app: Flask) -> None:
+    """Leave nothing in the database but its keys, so that no test finds what another one left."""
+    with app.app_context(), db.engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table not in (SealedSigningKey.__table__, ServiceSecret.__table__):
+                connection.execute(delete(table))
 
 
 @pytest.fixture

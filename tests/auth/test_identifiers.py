@@ -11,8 +11,6 @@ from tests.support.hostile import ON_ONE_DATABASE
 from tests.support.people import Client, InProcess
 from user_service.auth.identifiers import RESERVED_USERNAMES, check_email, email_key, username_key
 
-pytestmark = pytest.mark.own_app
-
 PASSWORD = "plum tractor sings low"
 
 # Full width, ligature, superscript, circled, mathematical, roman numeral, long s, dotless and dotted i, kelvin sign.

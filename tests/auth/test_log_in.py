@@ -18,8 +18,6 @@ from user_service.auth.models import User
 from user_service.database import fetch_all, transaction
 from user_service.security import passwords
 
-pytestmark = pytest.mark.own_app
-
 SAME_ID = {"X-Request-ID": "same"}
 PASSWORDS = [
     "wrong password",

@@ -18,8 +18,6 @@ from user_service.auth.models import User
 from user_service.database import fetch_one
 from user_service.security import passwords
 
-pytestmark = pytest.mark.own_app
-
 VALID = {"username": "user.one", "email": "u1@example.com", "password": "correct horse barn staple"}
 
 
