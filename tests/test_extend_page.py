@@ -38,14 +38,22 @@ def run(tree: Path, *command: str, **environment: str) -> str:
     return result.stdout
 
 
+def apply_the_patches(tree: Path) -> None:
+    for number, block in enumerate(blocks("diff")):
+        patch = tree.parent / f"{number}.diff"
+        patch.write_text(block)
+        run(tree, "git", "apply", str(patch))
+
+
+def test_the_patches_of_the_page_fit_the_tree(tmp_path: Path) -> None:
+    apply_the_patches(copy_of_the_tree(tmp_path))
+
+
 @pytest.mark.slow
 def test_the_page_adds_a_field_in_five_files(tmp_path: Path) -> None:
     tree, database = copy_of_the_tree(tmp_path), f"sqlite:///{tmp_path / 'people.sqlite3'}"
     before = {path: path.read_bytes() for path in tree.rglob("*.py")}
-    for number, block in enumerate(blocks("diff")):
-        patch = tmp_path / f"{number}.diff"
-        patch.write_text(block)
-        run(tree, "git", "apply", str(patch))
+    apply_the_patches(tree)
     commands, request = blocks("sh")
     for command in commands.splitlines():
         run(tree, "sh", "-c", command.replace("make", f"make {' '.join(INSTALLED)}"), DATABASE_URL=database)

@@ -49,7 +49,10 @@ def node(databases: Databases, tmp_path: Path) -> Iterator[tuple[Node, Callable[
             connections,
         )
 
-    with databases.copy(POSTGRESQL) as url, serving(url, workers=1, TMPDIR=str(tmp_path)) as node:
+    with (
+        databases.copy(POSTGRESQL) as url,
+        serving(url, workers=1, TMPDIR=str(tmp_path), DATABASE_POOL_SIZE="1") as node,
+    ):
         yield node, look
 
 
