@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config import ConfigurationError, load
 from user_service import logs
-from user_service.serving import PREFIX, Worker, metrics_directory
+from user_service.serving import PREFIX, Logger, Worker, metrics_directory
 
 try:
     _settings = load()
@@ -39,6 +39,7 @@ preload_app = False
 control_socket_disable = True
 forwarded_allow_ips = ""
 accesslog = None
+logger_class = Logger
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,

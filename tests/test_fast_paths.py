@@ -1,7 +1,8 @@
 """Each fast path answers as its plain counterpart does, byte for byte.
 
-Fast: signatures remembered, statements compiled once, lines of the log written past `logging`. Plain: every signature
-checked, every statement executed by SQLAlchemy, the standard library's JSON.
+Fast: signatures remembered, statements compiled once, one read answered ahead of Flask, lines of the log written past
+`logging`. Plain: every signature checked, every statement executed by SQLAlchemy, every request dispatched by Flask,
+the standard library's JSON.
 """
 
 import json
@@ -17,13 +18,14 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 import time_machine
-from flask import Flask
+from flask import Flask, request
 from sqlalchemy import delete, text, update
+from sqlalchemy.exc import OperationalError
 
 from tests.support.crowd import claims_of
 from tests.support.databases import POSTGRESQL
-from tests.support.people import PROFILE, Answer, Client
-from user_service import clock, logs, reads
+from tests.support.people import PROFILE, Answer, Client, InProcess
+from user_service import clock, logs, metrics, reads
 from user_service.auth.models import LoginSession, User
 from user_service.compiled import Compiled
 from user_service.database import READER, transaction
@@ -31,8 +33,11 @@ from user_service.extensions import db
 from user_service.keys import ring
 from user_service.principal import Principal
 from user_service.profile import service
+from user_service.profile.models import Profile
 from user_service.runtime import runtime
+from user_service.security.vault import Envelope
 from user_service.security.verified_tokens import VerifiedTokens
+from user_service.web import ahead, hooks
 
 REQUEST_ID = {"X-Request-ID": "the-same-for-both"}
 Prepare = Callable[[Client, Flask], None]
@@ -44,6 +49,7 @@ def plain(app: Flask) -> Iterator[None]:
     fast = app.extensions["user_service"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Compiled, "first", Compiled._first_by_sqlalchemy)
+        patch.setattr(ahead, "_is_plain", lambda _environ: False)
         patch.setattr(service, "takes_changes_with_their_record", lambda: False)
         forgetful = {"verified_tokens": VerifiedTokens(capacity=0), "minted_tokens": VerifiedTokens(capacity=0)}
         app.extensions["user_service"] = replace(fast, **forgetful)
@@ -106,8 +112,14 @@ def after_a_refresh(person: Client, _app: Flask) -> None:
     assert person.get("/profile/me").status == 200
 
 
-STATES = (as_is, logged_out, without_a_profile, disabled, deleted, below_the_floor, of_an_unknown_generation,
-          with_a_refresh_token, with_an_altered_token, with_no_token_at_all, after_a_refresh)  # fmt: skip
+def with_a_broken_seal(_person: Client, app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Profile).values(sealed_phone=Envelope(b"\x01" + bytes(60))))
+
+
+STATES = (as_is, with_a_broken_seal, logged_out, without_a_profile, disabled, deleted, below_the_floor,
+          of_an_unknown_generation, with_a_refresh_token, with_an_altered_token, with_no_token_at_all,
+          after_a_refresh)  # fmt: skip
 
 
 def shown(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -119,7 +131,15 @@ def requests_of(reader: Client, tag: str) -> Iterator[tuple[int, list[tuple[str,
                   {"If-None-Match": "*"}, {"If-None-Match": "nonsense"})  # fmt: skip
     for headers in conditions:
         yield shown(reader.get("/profile/me", headers={**REQUEST_ID, **headers}))
-    yield shown(reader.send("HEAD", "/profile/me", headers=REQUEST_ID))
+    for host in ("users.test", "users.test:8000", "127.0.0.1", "[::1]:80", "a..b", "under_score", "x" * 64, "a b", ""):
+        yield shown(reader.get("/profile/me", headers={**REQUEST_ID, "Host": host}))
+    for path in ("/profile/me?x=1", "/profile/me/", "//profile/me", "/profile/%6De", "/profile/me%00"):
+        yield shown(reader.get(path, headers=REQUEST_ID))
+    for method, body in (("GET", {"a": 1}), ("GET", b"{"), ("GET", b"x" * 70_000), ("HEAD", None), ("OPTIONS", None)):
+        yield shown(reader.send(method, "/profile/me", body, headers=REQUEST_ID))
+    token = reader.access_token
+    for header in ("Bearer", "Basic dXNlcjpwYXNz", f"bearer  {token} ", f"Bearer {token},x", f"Bearer {token} x"):
+        yield shown(reader.get("/profile/me", headers={**REQUEST_ID, "Authorization": header}))
     yield shown(reader.get("/account", headers=REQUEST_ID))
     yield shown(reader.get("/sessions", headers=REQUEST_ID))
     yield shown(reader.put("/profile", {}, headers=REQUEST_ID))
@@ -135,6 +155,50 @@ def test_reads_are_answered_alike(reader: Client, app: Flask, prepare: Prepare) 
     with plain(app):
         unhurried = list(requests_of(reader, tag))
     assert fast == again == unhurried
+
+
+def test_the_plain_read_never_reaches_flask(reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    dispatched: list[str] = []
+    monkeypatch.setattr(app, "full_dispatch_request", lambda: dispatched.append(request.path) or app.response_class())
+    assert reader.get("/profile/me").json["name"] == PROFILE["name"]
+    assert dispatched == []
+    reader.get("/profile/me?x=1")
+    assert dispatched == ["/profile/me"]
+
+
+def test_what_fails_ahead_of_flask_is_not_tried_again_there(
+    reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def fail(*arguments: Any) -> None:
+        calls.append(arguments)
+        raise OperationalError("SELECT", {}, Exception("it is away"))
+
+    monkeypatch.setattr(Compiled, "first", fail)
+    answer = reader.get("/profile/me")
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+    assert len(calls) == 1
+
+
+def test_a_read_ahead_of_flask_is_told_and_counted_as_any_other(
+    reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    counted: list[tuple[str, int]] = []
+    monkeypatch.setattr(hooks.log, "info", lambda event, **values: told.append({**values, "milliseconds": 0}))
+    monkeypatch.setattr(metrics, "count_request", lambda route, status, _seconds: counted.append((route, status)))
+    assert reader.get("/profile/me").status == 200
+    with plain(app):
+        assert reader.get("/profile/me").status == 200
+    assert told[0] == told[1]
+    assert counted == [("/profile/me", 200)] * 2
+
+
+def test_where_other_origins_are_let_in_every_read_goes_to_flask(make_app: Callable[..., Flask]) -> None:
+    reader = Client(InProcess(make_app(cors_origins=("https://shop.example.com",)))).join()
+    assert reader.post("/profile", PROFILE).status == 201
+    assert reader.get("/profile/me").headers["Vary"] == "Origin"
 
 
 def ended(_person: Client, app: Flask) -> None:

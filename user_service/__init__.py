@@ -20,7 +20,8 @@ def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
 
     logs.configure(level=settings.log_level, is_development=settings.is_development)
     from user_service.auth import tokens
-    from user_service.web import cors, docs, hooks, mailed_links, problems, telemetry
+    from user_service.profile.routes import read_profile
+    from user_service.web import ahead, cors, docs, hooks, mailed_links, problems, telemetry
     from user_service.web.openapi import Api
 
     app = Application("user_service", static_folder=None)
@@ -30,6 +31,7 @@ def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
     app.extensions["user_service"] = _runtime(settings)
     _bind_database(app)
     tokens.init_app(app, settings)
+    ahead.init_app(app, settings, "/profile/me", read_profile)
     hooks.init_app(app, settings)
     cors.init_app(app, settings)
     problems.init_app(app)
@@ -86,12 +88,12 @@ def _runtime(settings: Settings) -> Any:
     from user_service.auth.tokens import verify_access_token
     from user_service.counting import Counter
     from user_service.runtime import Runtime
-    from user_service.security.hashing import HashingPool, threads_for
+    from user_service.security.hashing import HashingPool, cores
     from user_service.security.passwords import MIN_ROUNDS
 
     # Only development and tests have so few rounds, and what costs a millisecond need not give way to anything.
     gives_way = settings.bcrypt_rounds >= MIN_ROUNDS
-    hashing = HashingPool(threads=threads_for(settings.web_concurrency), gives_way=gives_way)
+    hashing = HashingPool(threads=cores(), gives_way=gives_way)
     hashing.observe = metrics.observe_hash
     return Runtime(
         settings=settings,

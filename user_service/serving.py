@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 
 PREFIX = "user-service-counts-"
@@ -41,6 +42,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.accept(listener)
             if self.nr_conns == before:
                 return
+
+
+class Logger(GunicornLogger):  # type: ignore[misc]  # likewise
+    """Without an access log, which gunicorn prepares for each request once `logconfig_dict` is set; nobody reads it."""
+
+    access_log_enabled = False
 
 
 def metrics_directory() -> str:

@@ -20,10 +20,15 @@ def _tag(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:32]
 
 
+def represent(schema: Schema, shown: Any) -> tuple[bytes, str]:
+    """The body that shows it, and its tag without quotes."""
+    body = orjson.dumps(schema.dump(shown))
+    return body, _tag(body)
+
+
 def respond(schema: Schema, shown: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer with the representation and its tag; 304 without a body where the client has it already."""
-    body = orjson.dumps(schema.dump(shown))
-    tag = _tag(body)
+    body, tag = represent(schema, shown)
     headers = {"ETag": f'"{tag}"', **(headers or {})}
     is_conditional = "HTTP_IF_NONE_MATCH" in request.environ and request.method in ("GET", "HEAD")
     if is_conditional and request.if_none_match.contains_weak(tag):

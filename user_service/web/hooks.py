@@ -15,6 +15,7 @@ from user_service import metrics
 from user_service.audit.service import Origin, origin
 from user_service.settings import Settings
 from user_service.web.addresses import parse_address
+from user_service.web.ahead import RULE
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 TRACE_PARENT = re.compile(
@@ -102,16 +103,25 @@ def _begin(environ: Environ) -> str:
 
 def _end(environ: Environ, status: int, seconds: float) -> None:
     """Count the request and tell of it, by its rule and not its path: what a client puts there may be a secret."""
-    asked = environ.get("werkzeug.request")
-    rule = asked.url_rule.rule if asked is not None and asked.url_rule else None
+    rule, method = _what_was_asked(environ)
     metrics.count_request(rule or "none", status, seconds)
     log.info(
         "request",
-        method=asked.method if asked is not None and rule else "OTHER",
+        method=method,
         route=rule,
         status=status,
         milliseconds=round(seconds * 1000, 1),
     )
+
+
+def _what_was_asked(environ: Environ) -> tuple[str | None, str]:
+    """The rule and the method; None and OTHER where there is no such address."""
+    if RULE in environ:
+        return environ[RULE], environ["REQUEST_METHOD"]
+    asked = environ.get("werkzeug.request")
+    if asked is None or asked.url_rule is None:
+        return None, "OTHER"
+    return asked.url_rule.rule, asked.method
 
 
 def _join_trace(parent: str) -> None:

@@ -12,6 +12,7 @@ from user_service.errors import TokenRequired, TokenRevoked
 from user_service.principal import AccessClaims, Principal
 from user_service.reads import find_principal
 from user_service.runtime import runtime
+from user_service.web.ahead import RAISED
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +21,11 @@ FindPrincipal = Callable[[UUID, UUID], Any | None]
 
 def bearer_token() -> str:
     """The token of the one Authorization header. Raises TokenRequired."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return _token_of(request.headers.get("Authorization", ""))
+
+
+def _token_of(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenRequired
@@ -38,7 +43,9 @@ def authenticated(
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            _authenticate(find)
+            if (raised := request.environ.get(RAISED)) is not None:
+                raise raised
+            g.principal, g.principal_row = prove(request.environ.get("HTTP_AUTHORIZATION", ""), find)
             return view(*args, **kwargs)
 
         guarded.is_authenticated = True  # type: ignore[attr-defined]  # read by the API document
@@ -47,11 +54,14 @@ def authenticated(
     return decorate
 
 
-def _authenticate(find: FindPrincipal) -> None:
-    claims = runtime().verify_access_token(bearer_token())
+def prove(authorization: str, find: FindPrincipal = find_principal) -> tuple[Principal, Any]:
+    """Who an Authorization header stands for, with the row that `find` read.
+
+    Raises TokenRequired, InvalidToken, TokenExpired, TokenRevoked.
+    """
+    claims = runtime().verify_access_token(_token_of(authorization))
     row = find_open_session(claims, find)
-    g.principal = Principal(row.user_id, claims.session_id, row.username, row.email)
-    g.principal_row = row
+    return Principal(row.user_id, claims.session_id, row.username, row.email), row
 
 
 def find_open_session(claims: AccessClaims, find: FindPrincipal = find_principal) -> Any:
