@@ -1,5 +1,7 @@
 """Environment → settings. Every fault is reported at once; no secret has a default.
 
+Run as a program it prints what gunicorn.conf.py needs to know, and no secret.
+
 `<NAME>_FILE` names a file that holds the value. In development alone, a database under `instance/` and a
 master key made once (mode 0600) spare the newcomer the set-up.
 """
@@ -7,9 +9,11 @@ master key made once (mode 0600) spare the newcomer the set-up.
 import base64
 import binascii
 import contextlib
+import json
 import os
 import re
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +33,7 @@ from user_service.settings import Settings
 INSTANCE = Path(__file__).resolve().parent / "instance"
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104  # in production a container or a proxy decides who gets through
 ENVIRONMENTS = ("production", "development", "testing")
+SERVING = ("bind", "port", "web_concurrency", "log_level", "public_url", "is_development")
 
 
 REQUIRED = {
@@ -270,3 +275,15 @@ def _describe(faults: Any) -> list[str]:
 
 def _advice(name: str, message: str) -> str:
     return f"it is not set; {REQUIRED[name]}" if message == "Environment variable not set." else message
+
+
+def main() -> None:
+    try:
+        settings = load()
+    except ConfigurationError as error:
+        sys.exit(str(error))
+    print(json.dumps({name: getattr(settings, name) for name in SERVING}))  # noqa: T201  # it is what gunicorn.conf.py reads
+
+
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,27 @@
 """Serving defaults. gunicorn reads this file by itself; the settings come from the environment (config.py)."""
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
-from config import ConfigurationError, load
 from user_service import logs
 from user_service.serving import PREFIX, Logger, Worker, metrics_directory
 
-try:
-    _settings = load()
-except ConfigurationError as _error:
-    sys.exit(str(_error))
+# A worker must load the code that lies on disk when it starts, not what this process read at its own start: else SIGHUP
+# would mix two releases. So the settings, and the libraries that they take, are read in a process of their own ...
+_asked = subprocess.run(  # noqa: S603  # our own words
+    [sys.executable, Path(__file__).with_name("config.py")], stdout=subprocess.PIPE, check=False
+)
+if _asked.returncode:
+    sys.exit(_asked.returncode)  # it has said why
+_settings = SimpleNamespace(**json.loads(_asked.stdout))
 
-# A worker must load the code that lies on disk when it starts, not what this process read at its own start:
-# else SIGHUP would mix two releases.
-for _name in [name for name in sys.modules if name.partition(".")[0] in ("config", "user_service")]:
+# ... and what was read here is forgotten.
+for _name in [name for name in sys.modules if name.partition(".")[0] == "user_service"]:
     del sys.modules[_name]
 
 # All workers count into one directory, which lives as long as this master.

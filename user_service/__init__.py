@@ -1,20 +1,19 @@
 """User Service: registration, log-in, tokens, profile and payment token of a company's users."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import orjson
-from flask import Flask
-from flask.json.provider import JSONProvider
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from user_service.settings import Settings
+
+if TYPE_CHECKING:  # gunicorn's master loads this file, and is to load no library for its workers
+    from flask import Flask
 
 __all__ = ["Settings", "create_app"]
 
 T = TypeVar("T")
 
 
-def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
+def create_app(settings: Settings, *, with_commands: bool = True) -> "Flask":
     """Build the application. Nothing is asked of the database yet. A server needs no commands, and no alembic."""
     from user_service import logs
 
@@ -22,6 +21,7 @@ def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
     from user_service.auth import tokens
     from user_service.profile.routes import read_profile
     from user_service.web import ahead, cors, docs, hooks, mailed_links, problems, telemetry
+    from user_service.web.application import Application, OrjsonProvider
     from user_service.web.openapi import Api
 
     app = Application("user_service", static_folder=None)
@@ -43,24 +43,6 @@ def create_app(settings: Settings, *, with_commands: bool = True) -> Flask:
     if with_commands:
         _register_commands(app)
     return app
-
-
-class Application(Flask):
-    """Flask without coroutines: every view and hook is called as it is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Flask asks this of each function on each call, which costs more than the call does."""
-        return func
-
-
-class OrjsonProvider(JSONProvider):
-    """JSON by orjson, which is several times faster than the standard library."""
-
-    def dumps(self, obj: Any, **_kwargs: Any) -> str:
-        return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS).decode()
-
-    def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
-        return orjson.loads(s)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -118,7 +100,7 @@ def _key_ring(settings: Settings, hashing: Any) -> Any:
     return KeyRing(master_keys=MasterKeys(settings.master_keys), bcrypt_rounds=settings.bcrypt_rounds, run=run)
 
 
-def _bind_database(app: Flask) -> None:
+def _bind_database(app: "Flask") -> None:
     from user_service import connections
     from user_service.database import READER
     from user_service.extensions import db
@@ -128,7 +110,7 @@ def _bind_database(app: Flask) -> None:
         connections.prepare(db.engine, db.engines[READER])
 
 
-def _register_blueprints(app: Flask, api: Any, settings: Settings) -> None:
+def _register_blueprints(app: "Flask", api: Any, settings: Settings) -> None:
     from user_service.account.routes import blp as account
     from user_service.auth.introspection_routes import blp as services
     from user_service.auth.recovery_routes import blp as recovery
@@ -148,7 +130,7 @@ def _register_blueprints(app: Flask, api: Any, settings: Settings) -> None:
         api.register_blueprint(development)
 
 
-def _register_commands(app: Flask) -> None:
+def _register_commands(app: "Flask") -> None:
     from flask_migrate import Migrate
 
     from user_service.cli import COMMANDS

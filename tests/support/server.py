@@ -119,7 +119,7 @@ def _start(root: Path, database_url: str, workers: int, environment: dict[str, s
     for attempt in range(ATTEMPTS):
         port = free_port()
         log_path = directory / f"log-{attempt}"
-        variables = _variables(database_url, workers, port) | environment
+        variables = variables_of(database_url, workers, port) | environment
         node = Node(port, _spawn(root, variables, log_path), log_path, variables, root)
         if node.wait_until_ready():
             return node
@@ -138,7 +138,7 @@ def _spawn(root: Path, variables: dict[str, str], log_path: Path) -> subprocess.
         )
 
 
-def _variables(database_url: str, workers: int, port: int) -> dict[str, str]:
+def variables_of(database_url: str, workers: int, port: int) -> dict[str, str]:
     """A clean environment: nothing of the one who runs the tests reaches the server."""
     keys = ",".join(f"{name}:{base64.b64encode(key).decode()}" for name, key in MASTER_KEYS.items())
     return {
