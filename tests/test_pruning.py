@@ -18,7 +18,7 @@ from tests.support.commands import start_flask
 from tests.support.crowd import at_once, claims_of
 from tests.support.databases import POSTGRESQL, Databases
 from tests.support.people import PAYMENT, PROFILE, Client
-from user_service import clock
+from user_service import clock, pruning
 from user_service.audit.models import AuditEvent
 from user_service.auth.models import BlockedSession, LoginSession
 from user_service.database import fetch_one, new_id, transaction
@@ -237,3 +237,22 @@ def test_the_watching_command_goes_on_until_it_is_stopped(databases: Databases, 
 def test_without_a_pause_the_command_does_not_watch(app: Flask) -> None:
     results = [app.test_cli_runner().invoke(args=["prune", "--watch", "--every", pause]) for pause in ("0", "-1", "x")]
     assert [result.exit_code for result in results] == [2, 2, 2]
+
+
+def test_idle_sessions_are_found_wherever_they_lie_and_no_statement_looks_at_many(
+    time: time_machine.Traveller, app: Flask, person: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "STRIDE", 3)
+    everybody = [person, *(person.another_device() for _ in range(9))]
+    for device in everybody[1:]:
+        device.log_in()
+    time.shift(6 * DAY)
+    stay = everybody[::2]
+    for device in stay:
+        assert device.refresh().status == 200
+    time.shift(1 * DAY + MARGIN + 1 * SECOND)
+    assert pruned(app) == {"sessions": 5}
+    assert pruned(app) == {}
+    assert [device.refresh().status for device in stay] == [200] * 5
+    time.shift(REFRESH_LIFE + MARGIN + 1 * SECOND)
+    assert pruned(app) == {"sessions": 5}

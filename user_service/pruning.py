@@ -7,20 +7,23 @@ was dead already, so nothing comes back to life by it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, true
 
 from user_service import clock
 from user_service.audit.models import AuditEvent
 from user_service.auth.attempts import MEMORY
 from user_service.auth.erasure import erase_unverified
 from user_service.auth.models import BlockedSession, LoginSession, LoginThrottle
-from user_service.database import Base, retried, transaction
+from user_service.database import Base, fetch_one, retried, transaction
 from user_service.keys.models import SealedSigningKey
 from user_service.mail.models import OneTimeToken, OutboxMessage
 
 BATCH = 1_000
+STRIDE = 50_000
 # A session's tokens are dead when its end has passed; the margin is for clocks that disagree.
 MARGIN = timedelta(minutes=10)
 AUDIT_RETENTION = timedelta(days=365)
@@ -36,11 +39,7 @@ class _Rule:
 
 RULES = (
     _Rule(BlockedSession, BlockedSession.session_id, lambda now: BlockedSession.expires_at < now),
-    _Rule(
-        LoginSession,
-        LoginSession.id,
-        lambda now: or_(LoginSession.ends_at < now - MARGIN, LoginSession.refresh_expires_at < now - MARGIN),
-    ),
+    _Rule(LoginSession, LoginSession.id, lambda now: LoginSession.ends_at < now - MARGIN),
     _Rule(LoginThrottle, LoginThrottle.id, lambda now: LoginThrottle.updated_at < now - MEMORY),
     _Rule(SealedSigningKey, SealedSigningKey.kid, lambda now: SealedSigningKey.expires_at < now - MARGIN),
     _Rule(
@@ -58,7 +57,35 @@ RULES = (
 def prune() -> dict[str, int]:
     """Remove everything that is due; returns how many rows of each table went."""
     removed = {rule.model.__tablename__: _prune(rule) for rule in RULES}
+    removed[LoginSession.__tablename__] += _prune_idle_sessions()
     return {**removed, "users": erase_unverified()}
+
+
+def _prune_idle_sessions() -> int:
+    """Remove the sessions that were not refreshed in time.
+
+    No index finds them: each refresh would have to keep it. So the table is walked through in the order of its ids, and
+    no statement looks at more than STRIDE rows, however many there are.
+    """
+    total = 0
+    after: UUID | None = UUID(int=0)
+    while after is not None:
+        last = _end_of_stride(after)
+        within = and_(LoginSession.id > after, LoginSession.id <= last if last else true())
+        total += _prune(_Rule(LoginSession, LoginSession.id, partial(_is_idle, within)))
+        after = last
+    return total
+
+
+def _is_idle(within: ColumnElement[bool], now: datetime) -> ColumnElement[bool]:
+    return and_(within, LoginSession.refresh_expires_at < now - MARGIN)
+
+
+def _end_of_stride(after: UUID) -> UUID | None:
+    """The id of the last session of this stride; None where it reaches to the end."""
+    ids = LoginSession.__table__.c.id
+    row = fetch_one(select(ids).where(ids > after).order_by(ids).offset(STRIDE - 1).limit(1))
+    return row.id if row is not None else None
 
 
 def _prune(rule: _Rule) -> int:
