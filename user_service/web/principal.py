@@ -43,7 +43,7 @@ def authenticated(
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if (raised := request.environ.get(RAISED)) is not None:
+            if (raised := request.environ.pop(RAISED, None)) is not None:
                 raise raised
             g.principal, g.principal_row = prove(request.environ.get("HTTP_AUTHORIZATION", ""), find)
             return view(*args, **kwargs)
