@@ -35,6 +35,8 @@ workers = _settings.web_concurrency
 # They outnumber the log-ins that can wait here (security/hashing.py: 24, auth/throttle.py: 24), so reads go on.
 worker_class = Worker
 threads = 64
+# Whatever else is installed: the tests of framing (tests/web/test_framing.py) speak for this one.
+http_parser = "python"
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -10,7 +10,7 @@ from pathlib import Path
 _settings = runpy.run_path(str(Path(__file__).resolve().parent.parent / "gunicorn.conf.py"))
 SHARED = (
     *("bind", "workers", "threads", "timeout", "graceful_timeout", "keepalive", "max_requests"),
-    *("preload_app", "control_socket_disable", "accesslog"),
+    *("preload_app", "control_socket_disable", "accesslog", "http_parser"),
 )
 worker_class = "gthread"
 globals().update({name: _settings[name] for name in SHARED if name in _settings})
