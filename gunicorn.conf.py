@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,16 +14,27 @@ from user_service.serving import PREFIX, Logger, Worker, metrics_directory
 
 # A worker must load the code that lies on disk when it starts, not what this process read at its own start: else SIGHUP
 # would mix two releases. So the settings, and the libraries that they take, are read in a process of their own ...
+_here = Path(__file__).resolve().parent
 _asked = subprocess.run(  # noqa: S603  # our own words
-    [sys.executable, Path(__file__).with_name("config.py")], stdout=subprocess.PIPE, check=False
+    [sys.executable, _here / "config.py"],
+    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_here), os.environ.get("PYTHONPATH"))))},
+    stdout=subprocess.PIPE,
+    check=False,
 )
-if _asked.returncode:
+if _asked.returncode > 0:
     sys.exit(_asked.returncode)  # it has said why
-_settings = SimpleNamespace(**json.loads(_asked.stdout))
+if _asked.returncode < 0:
+    sys.exit(f"Reading the configuration was ended by signal {-_asked.returncode}.")
+_settings = SimpleNamespace(**json.loads(_asked.stdout.splitlines()[-1]))
 
-# ... and what was read here is forgotten.
-for _name in [name for name in sys.modules if name.partition(".")[0] == "user_service"]:
-    del sys.modules[_name]
+
+def _forget_the_service():
+    """... and what was read here of the service is forgotten."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "user_service"]:
+        del sys.modules[name]
+
+
+_forget_the_service()
 
 # All workers count into one directory, which lives as long as this master.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -84,10 +96,17 @@ def worker_exit(_server, _worker):
             engine.dispose()
 
 
-def child_exit(_server, worker):
+@cache
+def _bury():
+    """Loaded when the first worker ends, and once: what counts registers itself."""
     from user_service import metrics
 
-    metrics.bury(worker.pid)
+    _forget_the_service()
+    return metrics.bury
+
+
+def child_exit(_server, worker):
+    _bury()(worker.pid)
 
 
 def on_exit(_server):

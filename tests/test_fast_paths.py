@@ -137,6 +137,8 @@ def requests_of(reader: Client, tag: str) -> Iterator[tuple[int, list[tuple[str,
         yield shown(reader.get(path, headers=REQUEST_ID))
     for method, body in (("GET", {"a": 1}), ("GET", b"{"), ("GET", b"x" * 70_000), ("HEAD", None), ("OPTIONS", None)):
         yield shown(reader.send(method, "/profile/me", body, headers=REQUEST_ID))
+    for sent in ({"Upgrade": "websocket", "Connection": "Upgrade"}, {"Upgrade": "h2c"}, {"Origin": "https://a.test"}):
+        yield shown(reader.get("/profile/me", headers={**REQUEST_ID, **sent}))
     token = reader.access_token
     for header in ("Bearer", "Basic dXNlcjpwYXNz", f"bearer  {token} ", f"Bearer {token},x", f"Bearer {token} x"):
         yield shown(reader.get("/profile/me", headers={**REQUEST_ID, "Authorization": header}))

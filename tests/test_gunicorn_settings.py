@@ -7,7 +7,17 @@ from pathlib import Path
 from tests.support.server import variables_of
 
 ROOT = Path(__file__).resolve().parent.parent
-LOADED = "import runpy, sys; told = runpy.run_path('gunicorn.conf.py'); print(told['bind'], *sorted(sys.modules))"
+LOADED = """
+import os, runpy, sys
+from types import SimpleNamespace
+
+sys.path.insert(0, os.getcwd())  # as gunicorn does
+told = runpy.run_path("gunicorn.conf.py")
+for _ in range(3):
+    told["child_exit"](None, SimpleNamespace(pid=os.getpid()))
+told["on_exit"](None)
+print(told["bind"], *sorted(sys.modules))
+"""
 OF_THE_SERVICE = {
     "config",
     "user_service",
@@ -40,6 +50,11 @@ def test_the_master_has_none_of_the_libraries_that_its_workers_are_made_of() -> 
     bind, *modules = told.stdout.split()
     assert bind == "127.0.0.1:8123"
     assert OF_THE_SERVICE.isdisjoint(modules)
+
+
+def test_it_starts_where_python_trusts_no_directory() -> None:
+    told = settings_of(PYTHONSAFEPATH="1")
+    assert told.returncode == 0, told.stderr
 
 
 def test_a_fault_is_told_once_and_nothing_is_started() -> None:

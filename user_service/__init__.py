@@ -70,12 +70,12 @@ def _runtime(settings: Settings) -> Any:
     from user_service.auth.tokens import verify_access_token
     from user_service.counting import Counter
     from user_service.runtime import Runtime
-    from user_service.security.hashing import HashingPool, cores
+    from user_service.security.hashing import HashingPool, threads_for
     from user_service.security.passwords import MIN_ROUNDS
 
     # Only development and tests have so few rounds, and what costs a millisecond need not give way to anything.
     gives_way = settings.bcrypt_rounds >= MIN_ROUNDS
-    hashing = HashingPool(threads=cores(), gives_way=gives_way)
+    hashing = HashingPool(threads=threads_for(settings.web_concurrency), gives_way=gives_way)
     hashing.observe = metrics.observe_hash
     return Runtime(
         settings=settings,

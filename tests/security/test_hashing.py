@@ -15,7 +15,7 @@ import pytest
 
 from user_service.errors import HashingBusy
 from user_service.security import hashing
-from user_service.security.hashing import HashingPool, cores
+from user_service.security.hashing import HashingPool, cores, threads_for
 
 PATIENCE_SECONDS = 30
 NICENESS_0 = 20  # as RLIMIT_NICE counts it (getrlimit(2))
@@ -200,9 +200,12 @@ begun.wait()
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_cores_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_all_processes_together_have_no_more_threads_than_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setattr(hashing, "CGROUP_QUOTA", tmp_path / "cpu.max")
+    assert [threads_for(workers) for workers in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]
     for text, expected in (("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("nonsense", 8)):
         (tmp_path / "cpu.max").write_text(text + "\n")
         assert cores() == expected

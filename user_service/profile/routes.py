@@ -43,7 +43,10 @@ def get_profile() -> Response:
 
 
 def read_profile(authorization: str) -> tuple[bytes, str]:
-    """What `get_profile` answers, with its tag, from the header alone: for web/ahead.py."""
+    """What `get_profile` answers, with its tag, from the header alone: for web/ahead.py.
+
+    What else is asked of a request by decorators of `get_profile` is not asked here.
+    """
     owner, row = prove(authorization, find_principal_with_profile)
     return represent(_PROFILE, service.view_of(owner, row))
 

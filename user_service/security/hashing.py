@@ -1,9 +1,9 @@
 """Where bcrypt runs: a few threads that give way to everything else, behind a short queue that is fair.
 
-A password costs a quarter of a second of CPU, a read a thousandth of that. So each process hashes only as many at a
+A password costs a quarter of a second of CPU, a read a thousandth of that. So only as many passwords are hashed at a
 time as there are cores, by threads that the kernel runs when nothing else wants to (SCHED_IDLE, Linux), and only so
-many wait as can be served in time. Addresses are served in turn, and where the queue is full, the one with the most in
-it gives up a place. docs/decisions/0006-hashing-pool.md has what was measured.
+many wait as can be served in time. Addresses are served in turn, and where the queue is full, the one with the most
+in it gives up a place. docs/decisions/0006-hashing-pool.md has what was measured.
 """
 
 import atexit
@@ -189,6 +189,14 @@ class HashingPool:
             self._done += 1
         if self.observe is not None:
             self.observe(waited, took)
+
+
+def threads_for(workers: int) -> int:
+    """How many threads each of so many processes may have, so that all of them together have no more than cores.
+
+    One at the least, so more processes than cores hash more at a time than there are cores.
+    """
+    return max(1, cores() // workers)
 
 
 def cores() -> int:

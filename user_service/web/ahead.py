@@ -17,8 +17,11 @@ RAISED = "user_service.raised"
 RULE = "user_service.rule"
 # Longer labels, and what else a name may hold, are Flask's to judge.
 HOST = re.compile(r"(?:[a-z0-9-]{1,50}\.)*[a-z0-9-]{1,50}(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
-# What asks for more than the plain thing: another place, a query, a condition, a body.
-TELLING = ("SCRIPT_NAME", "QUERY_STRING", "HTTP_IF_NONE_MATCH", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+# What asks for more than the plain thing: another place, a query, a condition, a body, another protocol.
+TELLING = (
+    *("SCRIPT_NAME", "QUERY_STRING", "HTTP_IF_NONE_MATCH"),
+    *("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_UPGRADE"),
+)
 
 Environ = dict[str, Any]
 Read = Callable[[str], tuple[bytes, str]]
@@ -53,6 +56,7 @@ class Ahead:
 def _is_plain(environ: Environ) -> bool:
     return (
         environ["REQUEST_METHOD"] == "GET"
+        and environ["wsgi.url_scheme"] in ("http", "https")
         and not any(map(environ.get, TELLING))
         and HOST.fullmatch(environ.get("HTTP_HOST", "")) is not None
     )

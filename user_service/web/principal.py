@@ -43,8 +43,8 @@ def authenticated(
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if (raised := request.environ.pop(RAISED, None)) is not None:
-                raise raised
+            if RAISED in request.environ:
+                raise request.environ.pop(RAISED)  # no name is left for it: its traceback would keep itself alive
             g.principal, g.principal_row = prove(request.environ.get("HTTP_AUTHORIZATION", ""), find)
             return view(*args, **kwargs)
 
