@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from user_service.database import Base, Sealed, UtcDateTime, new_id
@@ -15,7 +15,7 @@ class SealedDataKey(Base):
 
     __tablename__ = "data_keys"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     key_id: Mapped[UUID] = mapped_column(default=new_id, unique=True)
     master_key_id: Mapped[str] = mapped_column(String(64), index=True)
     wrapped_key: Mapped[Envelope] = mapped_column(Sealed)

@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from user_service.database import Base, Sealed, UtcDateTime
@@ -13,7 +13,7 @@ class Profile(Base):
 
     __tablename__ = "profiles"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     sealed_phone: Mapped[Envelope] = mapped_column(Sealed)
     sealed_phone_e164: Mapped[Envelope | None] = mapped_column(Sealed)
