@@ -56,7 +56,7 @@ def user(number: int) -> Row:
 def session(number: int) -> Row:
     end = datetime.now(UTC) + timedelta(days=30)
     return (id_of(number, 2), id_of(number, 1), START, START, end, 1, id_of(number, 1), id_of(number, 1), START, end,
-            False, 0)  # fmt: skip
+            False, 0)  # fmt: skip  # a table
 
 
 def blocked(number: int) -> Row:

@@ -33,7 +33,7 @@ def wrong_by(seconds: float) -> dict[str, str]:
         message = "libfaketime is not installed, so no clock was set wrong: apt install faketime"
         if os.environ.get("CI"):
             pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(message)  # not installed
     return {
         "LD_PRELOAD": str(library),
         "FAKETIME": f"{seconds:+}s",

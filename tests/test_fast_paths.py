@@ -5,27 +5,21 @@ Fast: signatures remembered, statements compiled once, one read answered ahead o
 the standard library's JSON.
 """
 
-import json
-import logging
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-import structlog
 import time_machine
-from flask import Flask, request
+from flask import Flask
 from sqlalchemy import delete, text, update
-from sqlalchemy.exc import OperationalError
 
 from tests.support.crowd import claims_of
 from tests.support.databases import POSTGRESQL
-from tests.support.people import PROFILE, Answer, Client, InProcess
-from user_service import clock, logs, metrics, reads
+from tests.support.people import PROFILE, Answer, Client
+from tests.support.plainly import plain
+from user_service import clock, reads
 from user_service.auth.models import LoginSession, User
 from user_service.compiled import Compiled
 from user_service.database import READER, transaction
@@ -36,25 +30,9 @@ from user_service.profile import service
 from user_service.profile.models import Profile
 from user_service.runtime import runtime
 from user_service.security.vault import Envelope
-from user_service.security.verified_tokens import VerifiedTokens
-from user_service.web import ahead, hooks
 
 REQUEST_ID = {"X-Request-ID": "the-same-for-both"}
 Prepare = Callable[[Client, Flask], None]
-
-
-@contextmanager
-def plain(app: Flask) -> Iterator[None]:
-    """The application without its fast paths."""
-    fast = app.extensions["user_service"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Compiled, "first", Compiled._first_by_sqlalchemy)
-        patch.setattr(ahead, "_is_plain", lambda _environ: False)
-        patch.setattr(service, "takes_changes_with_their_record", lambda: False)
-        forgetful = {"verified_tokens": VerifiedTokens(capacity=0), "minted_tokens": VerifiedTokens(capacity=0)}
-        app.extensions["user_service"] = replace(fast, **forgetful)
-        yield
-    app.extensions["user_service"] = fast
 
 
 @pytest.fixture
@@ -119,7 +97,7 @@ def with_a_broken_seal(_person: Client, app: Flask) -> None:
 
 STATES = (as_is, with_a_broken_seal, logged_out, without_a_profile, disabled, deleted, below_the_floor,
           of_an_unknown_generation, with_a_refresh_token, with_an_altered_token, with_no_token_at_all,
-          after_a_refresh)  # fmt: skip
+          after_a_refresh)  # fmt: skip  # a table
 
 
 def shown(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -128,7 +106,7 @@ def shown(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
 
 def requests_of(reader: Client, tag: str) -> Iterator[tuple[int, list[tuple[str, str]], bytes]]:
     conditions = ({}, {"If-None-Match": tag}, {"If-None-Match": f"W/{tag}"}, {"If-None-Match": '"another"'},
-                  {"If-None-Match": "*"}, {"If-None-Match": "nonsense"})  # fmt: skip
+                  {"If-None-Match": "*"}, {"If-None-Match": "nonsense"})  # fmt: skip  # a table
     for headers in conditions:
         yield shown(reader.get("/profile/me", headers={**REQUEST_ID, **headers}))
     for host in ("users.test", "users.test:8000", "127.0.0.1", "[::1]:80", "a..b", "under_score", "x" * 64, "a b", ""):
@@ -157,50 +135,6 @@ def test_reads_are_answered_alike(reader: Client, app: Flask, prepare: Prepare) 
     with plain(app):
         unhurried = list(requests_of(reader, tag))
     assert fast == again == unhurried
-
-
-def test_the_plain_read_never_reaches_flask(reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    dispatched: list[str] = []
-    monkeypatch.setattr(app, "full_dispatch_request", lambda: dispatched.append(request.path) or app.response_class())
-    assert reader.get("/profile/me").json["name"] == PROFILE["name"]
-    assert dispatched == []
-    reader.get("/profile/me?x=1")
-    assert dispatched == ["/profile/me"]
-
-
-def test_what_fails_ahead_of_flask_is_not_tried_again_there(
-    reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[Any] = []
-
-    def fail(*arguments: Any) -> None:
-        calls.append(arguments)
-        raise OperationalError("SELECT", {}, Exception("it is away"))
-
-    monkeypatch.setattr(Compiled, "first", fail)
-    answer = reader.get("/profile/me")
-    assert (answer.status, answer.code) == (503, "service_unavailable")
-    assert len(calls) == 1
-
-
-def test_a_read_ahead_of_flask_is_told_and_counted_as_any_other(
-    reader: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[dict[str, Any]] = []
-    counted: list[tuple[str, int]] = []
-    monkeypatch.setattr(hooks.log, "info", lambda event, **values: told.append({**values, "milliseconds": 0}))
-    monkeypatch.setattr(metrics, "count_request", lambda route, status, _seconds: counted.append((route, status)))
-    assert reader.get("/profile/me").status == 200
-    with plain(app):
-        assert reader.get("/profile/me").status == 200
-    assert told[0] == told[1]
-    assert counted == [("/profile/me", 200)] * 2
-
-
-def test_where_other_origins_are_let_in_every_read_goes_to_flask(make_app: Callable[..., Flask]) -> None:
-    reader = Client(InProcess(make_app(cors_origins=("https://shop.example.com",)))).join()
-    assert reader.post("/profile", PROFILE).status == 201
-    assert reader.get("/profile/me").headers["Vary"] == "Origin"
 
 
 def ended(_person: Client, app: Flask) -> None:
@@ -344,41 +278,3 @@ def test_connections_that_died_are_not_noticed(reader: Client, app: Flask, kind:
             connection.dbapi_connection.pgconn.finish()
             connection.close()
     assert [reader.get("/profile/me").status for _ in range(4)] == [200] * 4
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "plain",
-        "José",
-        "\u2028line",
-        "\x85",
-        "\x1b[31m",
-        "\u202eforged",
-        '"quoted"\n',
-        "\ud800",
-        2**70,
-        None,
-        UUID(int=7),
-    ],
-)
-def test_a_line_of_the_log_is_ascii_and_says_what_the_standard_library_says(value: Any) -> None:
-    event = {"event": "x", "value": value}
-    line = logs._as_json(None, "info", event)
-    assert line.isascii()
-    assert "\n" not in line
-    assert json.loads(line) == json.loads(json.dumps(event, default=str))
-
-
-@pytest.mark.parametrize("method", ["debug", "info", "warning", "error", "critical", "exception"])
-def test_an_own_line_of_the_log_has_what_the_lines_of_libraries_have(method: str) -> None:
-    with structlog.contextvars.bound_contextvars(request_id="r", route="lost"), time_machine.travel(0, tick=False):
-        plain_event: Any = {"event": "x", "route": "kept"}
-        for process in logs.SHARED:
-            plain_event = process(logging.getLogger("here"), method, plain_event)
-        logs._own.configure(sys.stderr, level="DEBUG", is_development=False)
-        try:
-            fast = logs._own._begin(logs.Writer("here"), method, {"event": "x", "route": "kept"})
-        finally:
-            logs._own.configure(sys.stderr, level="WARNING", is_development=False)
-    assert fast == plain_event

@@ -121,7 +121,7 @@ def with_go(folder: Path) -> Toolchain:
 
 
 def not_run(message: str) -> None:
-    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)  # not installed
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from tests.support.people import PROFILE, Answer, Client
 PARAMETERS = ["access_token", "token", "jwt", "bearer", "bearer_token", "authorization", "Authorization", "auth"]
 COOKIES = ["access_token", "access_token_cookie", "token", "jwt", "session", "Authorization", "csrf_access_token"]
 HEADERS = ["X-Access-Token", "Access-Token", "X-Auth-Token", "X-Authorization", "Proxy-Authorization", "Token", "JWT",
-           "Authentication", "X-Forwarded-Authorization", "X-Original-Authorization", "X-JWT-Assertion"]  # fmt: skip
+           "Authentication", "X-Forwarded-Authorization", "X-Original-Authorization",
+           "X-JWT-Assertion"]  # fmt: skip  # a table
 MEMBERS = {"/token/refresh": "old_refresh_token", "/logout": "refresh_token"}
 # `@` stands for the genuine token.
 VALUES = ["@", "Token @", "JWT @", "Digest @", "DPoP @", "MAC @", "Negotiate @", "OAuth @", "ApiKey @", "Basic @",
@@ -25,7 +26,7 @@ VALUES = ["@", "Token @", "JWT @", "Digest @", "DPoP @", "MAC @", "Negotiate @",
           "Bearer token=@", 'Bearer access_token="@"', "Bearer Bearer @", "BearerBearer @", "bearertoken @",
           "Bearer @,@", "Bearer @, Bearer @", "Bearer @, Basic eDp5", "Basic eDp5, Bearer @", "Bearer @;", "Bearer @ @",
           "Bearer @ x", "Bearer x @", "Bearer @\xa0", "Bearer \xa0@", "Bearer @\x85", "Bear\xe9r @", '"Bearer" @',
-          "Bearer\xa0@"]  # fmt: skip
+          "Bearer\xa0@"]  # fmt: skip  # a table
 
 
 @pytest.fixture

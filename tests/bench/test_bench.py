@@ -20,7 +20,7 @@ def require_wrk() -> None:
         message = "wrk is not installed, so the measuring was not tried: apt install wrk"
         if os.environ.get("CI"):
             pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(message)  # not installed
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def small_disk() -> Iterator[Path]:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", name]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             message = "no file system may be mounted here, so a full disk was not tried: run it as root"
-            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)  # not installed
         try:
             yield Path(name)
         finally:

@@ -39,7 +39,7 @@ def bouncer(databases: Databases) -> Iterator[Path]:
     require_postgres()
     if not PROGRAM.exists():
         message = "PgBouncer is not installed, so nothing was tested behind it: apt install pgbouncer"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)  # not installed
     directory = databases.postgres.directory / "bouncer"
     directory.mkdir()
     port = free_port()

@@ -25,7 +25,7 @@ def release_before(tmp_path: Path) -> Iterator[Path]:
     found = subprocess.run(git, capture_output=True, check=False)
     if found.returncode:
         message = "The history is not here, so the release before was not tried: fetch it whole (git fetch --unshallow)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)  # not installed
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path

@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
         message = "Chromium is not installed, so no page was looked at: apt install chromium"
         if os.environ.get("CI"):
             pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(message)  # not installed
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:

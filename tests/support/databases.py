@@ -39,7 +39,7 @@ def require_postgres() -> None:
         message = "PostgreSQL is not installed, so nothing was tested on it: apt install postgresql"
         if os.environ.get("CI"):
             pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(message)  # not installed
 
 
 def migrate(url: str) -> None:

@@ -24,7 +24,8 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 NONES = ["none", "None", "NONE", "nOnE", "nonE", "none ", " none", "none\0", "no\u200bne", "n\u043ene", "null",
-         "", None, True, False, 0, 1, [], ["none"], ["ES256", "none"], {}, {"alg": "none"}, "ES256,none"]  # fmt: skip
+         "", None, True, False, 0, 1, [], ["none"], ["ES256", "none"], {}, {"alg": "none"},
+         "ES256,none"]  # fmt: skip  # a table
 WORDS = """
     secret password changeme change-me default test testing dev development admin root key jwt jwt-secret
     jwt_secret_key secret-key secret_key super-secret supersecret your-256-bit-secret your-secret-key
@@ -164,7 +165,8 @@ def _foreign_keys() -> dict[str, Any]:
 def _altered(forger: Forger) -> Tokens:
     """Another text under the signature of the genuine one."""
     claims = {"sub": NOBODY, "sid": NOBODY, "jti": NOBODY, "exp": forger.claims["exp"] + 86_400, "gen": 2,
-              "type": "refresh" if forger.kind == "access" else "access", "fresh": None, "aud": "*"}  # fmt: skip
+              "type": "refresh" if forger.kind == "access" else "access", "fresh": None,
+              "aud": "*"}  # fmt: skip  # a table
     for name, value in claims.items():
         text = encoded(changed(forger.claims, {name: value}))
         yield f"genuine but for {name}", f"{forger.parts[0]}.{text}.{forger.parts[2]}"

@@ -12,26 +12,27 @@ from tests.support.forgery import ABSENT, Forger, Tokens, compact, encoded, es25
 NAN, INFINITY = float("nan"), float("inf")
 DAY = 86_400
 TYPES = ["reset", "mfa", "id", "", "Access", "REFRESH", "access ", "access\0", "access,refresh", "*", ["access"],
-         ["refresh"], ["access", "refresh"], {"type": "access"}, True, 0, 1, None, ABSENT]  # fmt: skip
+         ["refresh"], ["access", "refresh"], {"type": "access"}, True, 0, 1, None, ABSENT]  # fmt: skip  # a table
 # What is no number of seconds, for any of the times.
 NO_TIMES = ["", "soon", "2099-01-01T00:00:00Z", NAN, INFINITY, -INFINITY, [], {}, [4102444800], True, None]
 NO_GENERATIONS = ["1", "", 1.0, 1.5, True, False, None, [1], {}, NAN, INFINITY, ABSENT,
-                  0, -1, 2**31, 2**63, 2**64, 10**400]  # fmt: skip
+                  0, -1, 2**31, 2**63, 2**64, 10**400]  # fmt: skip  # a table
 NO_PARTIES = ["", " ", "*", None, True, 1, [], {}, ["*"], "http://", ABSENT]
 NO_TYPS = ["", "JWT", "jwt", "id+jwt", "secevent+jwt", "at", "at+jwt ", "rt+jwt,at+jwt", None, True, 1, [], ["at+jwt"],
-           ["rt+jwt"], {}, ABSENT]  # fmt: skip
+           ["rt+jwt"], {}, ABSENT]  # fmt: skip  # a table
 CRITICAL = [["exp"], ["b64"], ["kid"], ["urn:example:unknown"], ["exp", "exp"], [""], [], "exp", {}, None, True, 1]
 ALGORITHMS = ["es256", "Es256", "ES256 ", "ES384", "HS256", "none", "", ["ES256"], {}, None, True, 1, ABSENT]
 # No JSON object, or none that a header or a set of claims could be.
 NO_OBJECTS = [b"", b"\xff\xfe\xfd", b'{"a":"\xc3\x28"}', b'{"a":"\xed\xa0\x80"}', b'{"alg":"ES256"', b"{'alg':'ES256'}",
               b"{}", b"[]", b'"x"', b"1", b"null", b"true", b"NaN", b"<a/>", bytes(9), b"[" * 3000, b'{"a":' * 1000,
-              b"[" * 500 + b"]" * 500, b'{"a":' * 900 + b"1" + b"}" * 900, b'{"exp":' + b"9" * 4400 + b"}"]  # fmt: skip
+              b"[" * 500 + b"]" * 500, b'{"a":' * 900 + b"1" + b"}" * 900,
+              b'{"exp":' + b"9" * 4400 + b"}"]  # fmt: skip  # a table
 SCRAPS = [".", "..", "...", "a", "a.b", "a.b.c", "a.b.c.d", "e30.e30.", "e30.e30.e30", "!.?.*", "{}", "null", "%00"]
 KIDS = ["", " ", ".", "..", "../../../../dev/null", "/dev/null", "/proc/self/environ", "C:\\Windows\\win.ini",
         "file:///dev/null", "http://127.0.0.1/key", "' OR '1'='1", "' UNION SELECT 'secret' --", "1; DROP TABLE users",
         "x'; SELECT pg_sleep(9) --", "| id", "$(id)", "`id`", "; sleep 9", "a\r\nX-Key: b", "a\0", "{{7*7}}",
         "%s%s%s%n", "\ud800", "\U0001f511" * 20, "k" * 4000, None, True, 0, 1.5, -1, 10**400, [], {}, {"$ne": None},
-        "current_signing_key", "__class__", ABSENT]  # fmt: skip
+        "current_signing_key", "__class__", ABSENT]  # fmt: skip  # a table
 
 
 def naming_another_key(forger: Forger) -> Tokens:
@@ -86,7 +87,7 @@ def of_wrong_parties(forger: Forger) -> Tokens:
     for claim in ("iss", "aud"):
         own = forger.claims[claim]
         near = [own[:-1], own[:8], f"{own}/", f"{own}.evil.example", f" {own}", f"{own}\0", own.upper(), [own, own],
-                [own, "http://other.test"], ["http://other.test", own], [[own]], {own: own}]  # fmt: skip
+                [own, "http://other.test"], ["http://other.test", own], [[own]], {own: own}]  # fmt: skip  # a table
         for value in (*NO_PARTIES, *near):
             yield f"{claim} {shown(value)}", forger.lie({claim: value})
     yield "iss in a list", forger.lie({"iss": [forger.claims["iss"]]})
@@ -97,7 +98,7 @@ def without_proper_ids(forger: Forger) -> Tokens:
     for claim in ("sub", "sid", "jti"):
         own = forger.claims[claim]
         near = [own.upper(), own.replace("-", ""), f"urn:uuid:{own}", f"{{{own}}}", f" {own}", f"{own}\0", own[:-1],
-                f"{own}0", [own], {"id": own}, UUID(own).int]  # fmt: skip
+                f"{own}0", [own], {"id": own}, UUID(own).int]  # fmt: skip  # a table
         for value in (*near, "", "admin", "%", "' OR '1'='1", None, True, 0, 1, 1.5, [], {}, ABSENT):
             yield f"{claim} {shown(value)}", forger.lie({claim: value})
     for value in NO_GENERATIONS:

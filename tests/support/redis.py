@@ -26,7 +26,7 @@ def require_redis() -> str:
     program = shutil.which("redis-server")
     if program is None:
         message = "redis-server is not installed, so shared limits were not tried: apt install redis-server"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)  # not installed
     return program
 
 

@@ -37,7 +37,7 @@ UNKNOWN_MEMBERS = """
     is_active email_verified email_verified_at verified disabled_at balance credit password_hash password_changed_at
     created_at updated_at username_key email_key phone_e164 token_hint cvv card_number pan expiry __proto__
     constructor __class__ Name PHONE
-""".split  # fmt: skip
+""".split  # fmt: skip  # a table
 
 
 def is_right_type(pointer: str, value: Any) -> bool:
