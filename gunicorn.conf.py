@@ -88,9 +88,11 @@ def post_worker_init(worker):
 
 
 def worker_exit(_server, _worker):
+    from user_service import background
     from user_service.extensions import db
     from wsgi import app
 
+    background.stop()
     with app.app_context():
         for engine in db.engines.values():
             engine.dispose()

@@ -12,7 +12,10 @@ FLASK = ("flask", "werkzeug", "flask_smorest", "flask_jwt_extended", "webargs")
 KNOW_FLASK = ("web/*", "*routes.py", "auth/tokens.py", "extensions.py", "__init__.py", "cli.py", "start*", "c[ho]*/*")
 # From the bottom up; the first pattern that fits a module's path decides.
 LAYERS = (
-    (0, ("extensions.py", "clock.py", "errors.py", "settings.py", "doors.py", "metrics.py", "logs.py")),
+    (
+        0,
+        ("background.py", "extensions.py", "clock.py", "errors.py", "settings.py", "doors.py", "metrics.py", "logs.py"),
+    ),
     (7, ("__init__.py", "cli.py", "startup.py", "serving.py", "checks/*.py", "commands/*.py", "seed/*.py")),
     (
         1,

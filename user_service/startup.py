@@ -2,12 +2,13 @@
 
 import os
 import sys
-import threading
+from functools import partial
 
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from user_service import background
 from user_service.checks.configuration import check_configuration
 from user_service.checks.database import check_services
 from user_service.errors import DomainError
@@ -30,19 +31,18 @@ def check_in_background(app: Flask, *, turn: int) -> None:
     Workers stop one after the other, each in its `turn` (0, 1, …): where two stop at once, gunicorn's master trips
     over the second.
     """
-    threading.Thread(target=_check, args=(app, turn), name="startup-check", daemon=True).start()
+    background.start(partial(_check, app, turn), name="startup-check")
 
 
 def deliver_mail_in_background(app: Flask) -> None:
     """Development needs no second process: each worker sends what is due, once a second."""
     transport = transport_for(app.extensions["user_service"].settings)
     if transport is not None:
-        threading.Thread(target=_deliver_mail, args=(app, transport), name="mail", daemon=True).start()
+        background.start(partial(_deliver_mail, app, transport), name="mail")
 
 
 def _deliver_mail(app: Flask, transport: Transport) -> None:
-    pause = threading.Event()
-    while not pause.wait(RETRY_SECONDS):
+    while background.pause(RETRY_SECONDS):
         try:
             with app.app_context():
                 deliver_due(transport)
@@ -51,21 +51,19 @@ def _deliver_mail(app: Flask, transport: Transport) -> None:
 
 
 def _check(app: Flask, turn: int) -> None:
-    pause = threading.Event()
-    while True:
+    while background.pause(0):
         try:
             with app.app_context():
                 missing = find_missing()
         except SQLAlchemyError as error:
             log.warning("startup.waiting_for_database", error=type(error).__name__)
-            pause.wait(RETRY_SECONDS)
+            background.pause(RETRY_SECONDS)
             continue
-        if missing is not None:
-            pause.wait(turn * TURN_SECONDS)
+        if missing is None and turn == 0:
+            _tell_what_is_wrong(app)
+        if missing is not None and background.pause(turn * TURN_SECONDS):
             print(f"Stopped: {missing}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
             os._exit(WORKER_BOOT_ERROR)
-        if turn == 0:
-            _tell_what_is_wrong(app)
         return
 
 

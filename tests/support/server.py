@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
 POLL_SECONDS = 0.05
+TORN = "exception not rethrown"  # glibc's word for a thread that was unwound inside a compiled library
 ATTEMPTS = 3  # somebody else may take the free port before gunicorn does
 
 
@@ -111,6 +112,7 @@ def serving(database_url: str, *, workers: int = 2, root: Path = ROOT, **environ
             yield node
             code = node.stop()
             assert code == 0, f"the server ended with {code}:\n{node.log()}"
+            assert TORN not in node.log(), f"a worker was aborted in its exit:\n{node.log()}"
         finally:
             node.kill()
 

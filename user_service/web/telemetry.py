@@ -17,7 +17,7 @@ from sqlalchemy import Engine, column, func, literal, select, table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from user_service import clock, metrics
+from user_service import background, clock, metrics
 from user_service.database import fetch_all, fetch_one
 from user_service.database_clock import seconds_ahead
 from user_service.extensions import db, metadata
@@ -53,12 +53,11 @@ def sample_for_ever(app: Any) -> None:
     """Each worker notes its own pools now and then: a scrape reaches one worker, and tells of all."""
 
     def run() -> None:
-        pause = threading.Event()
         with app.app_context():
-            while not pause.wait(SAMPLE_SECONDS):
+            while background.pause(SAMPLE_SECONDS):
                 sample()
 
-    threading.Thread(target=run, name="telemetry", daemon=True).start()
+    background.start(run, name="telemetry")
 
 
 @dataclass

@@ -1,0 +1,32 @@
+"""Work beside the requests of a process, which ends before the interpreter does.
+
+A thread that comes back from a compiled library (bcrypt, cryptography) when the interpreter has gone cannot be unwound:
+the process would be aborted in the middle of its exit.
+"""
+
+import threading
+from collections.abc import Callable
+
+STOP_SECONDS = 5.0
+
+_stopping = threading.Event()
+_threads: list[threading.Thread] = []
+
+
+def start(work: Callable[[], None], *, name: str) -> None:
+    """Have a thread do `work`, which asks `pause` whether to go on."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    _threads.append(thread)
+    thread.start()
+
+
+def pause(seconds: float) -> bool:
+    """Wait so long, or until the process stops. Whether to go on."""
+    return not _stopping.wait(seconds)
+
+
+def stop() -> None:
+    """Let each come to its end. One that a database holds up for longer may be cut off: it only waits."""
+    _stopping.set()
+    for thread in _threads:
+        thread.join(STOP_SECONDS)
