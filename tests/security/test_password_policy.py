@@ -20,7 +20,7 @@ def codes(password: str, *, username: str = "maria.silva", email: str = "ms@exam
 
 
 def most_common_passwords() -> list[str]:
-    """The most used ones of eight characters and more, the most used first."""
+    """The most used ones of eight characters and more, the most used first, as the policy's own source has them."""
     [directory] = find_spec("zxcvbn").submodule_search_locations
     lists = runpy.run_path(str(Path(directory) / "frequency_lists.py"))["FREQUENCY_LISTS"]
     return [word for word in lists["passwords"] if len(word) >= MIN_LENGTH][:MOST_COMMON]
@@ -75,6 +75,28 @@ def test_the_most_common_passwords_are_refused() -> None:
     words = most_common_passwords()
     assert len(words) == MOST_COMMON
     assert [word for word in words if not is_common(word)] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "987654321 87654321 98765432 abcdefgh 123123123 12341234 12121212 69696969 00000000 88888888 aaaaaaaa xxxxxxxx",
+        "jennifer michelle victoria jonathan danielle nicholas benjamin kimberly alexander patricia williams anderson",
+        "december november american chocolate facebook lovelove virginia marshall franklin mitchell butterfly computer",
+        "sunshine2 princess! 1football football7 summer123 angel101 veronica1 facebook1 123summer iloveyou. myspace12",
+        "01011990 19900101 12311999 31121999 20011231",
+    ],
+)
+def test_what_other_rankings_have_among_the_first_is_refused(words: str) -> None:
+    """SECURITY 25: names, words, sequences, repetitions, dates, and words with a digit or three; all in wide use."""
+    assert [word for word in words.split() if not is_common(word)] == []
+
+
+@pytest.mark.parametrize(
+    "password", ["plum7tractor", "1987lamp", "q7#Vz!mK", "90417288", "31131999", "tr4ctor9", "vxqzlamp"]
+)
+def test_short_ones_that_nobody_uses_are_accepted(password: str) -> None:
+    assert codes(password) == [], password
 
 
 def test_a_common_password_is_common_in_any_case() -> None:
