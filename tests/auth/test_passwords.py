@@ -72,9 +72,9 @@ def test_long_passwords_are_accepted(client: Client, password: str) -> None:
 
 
 @ON_ONE_DATABASE
-@pytest.mark.parametrize("password", ["ab cd" * 205, "😀" * 257, "é" * 1024])
+@pytest.mark.parametrize("password", ["ab cd" * 205, "😀" * 257, "é" * 1024, "e\u0301" * 513, "n" * 60_000])
 def test_a_password_of_more_than_1024_bytes_is_refused_everywhere(client: Client, password: str) -> None:
-    assert refusal_of(client, password) in ("password_too_long", "too_long")
+    assert refusal_of(client, password) == "password_too_long"
     client.register(password=PASSWORD)
     assert client.log_in(password=password).status == 422
 

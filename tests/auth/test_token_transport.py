@@ -134,19 +134,19 @@ def test_an_enormous_token_is_refused_by_its_size(shopper: Client) -> None:
 
 
 def test_a_control_character_makes_no_other_spelling_of_a_token(shopper: Client) -> None:
-    """SECURITY 68. Such text is refused as text (422) or as a token (401)."""
+    """SECURITY 68. Such text is a bad token like any other, and so is none at all."""
     token = shopper.refresh_token or ""
     for character in ("\0", "\n", "\r\n", "\t", "\x1b", "\x7f", "\x85"):
-        for text in (character + token, token + character, token[:99] + character + token[99:], character):
+        for text in (character + token, token + character, token[:99] + character + token[99:], character, ""):
             for path, member in MEMBERS.items():
                 answer = shopper.post(path, {member: text}, auth=False)
-                assert (answer.status, answer.code) in ((401, "invalid_token"), (422, "validation_failed"))
+                assert (answer.status, answer.code) == (401, "invalid_token")
     assert_still_in(shopper)
 
 
 def test_what_is_no_text_is_no_token(shopper: Client) -> None:
     """SECURITY 68. Types are never coerced; half a surrogate pair is no JSON text."""
-    for value in (None, True, 0, 1.5, [], {}, [shopper.refresh_token], {"token": shopper.refresh_token}, ""):
+    for value in (None, True, 0, 1.5, [], {}, [shopper.refresh_token], {"token": shopper.refresh_token}):
         for path, member in MEMBERS.items():
             assert shopper.post(path, {member: value}, auth=False).code == "validation_failed"
     half = json.dumps({"old_refresh_token": "\ud800"}).encode()

@@ -180,14 +180,22 @@ def test_a_question_without_a_token_is_refused(service: Client) -> None:
         (service.post("/token/introspect", {"token": None}), 422),
         (service.post("/token/introspect", {"token": 1}), 422),
         (service.post("/token/introspect", {"token": ["a"]}), 422),
-        (service.post("/token/introspect", {"token": ""}), 422),
         (ask_by_form(service, ""), 422),
         (ask_by_form(service, "token_type_hint=access_token"), 422),
         (service.post("/token/introspect"), 400),
         (ask_by_form(service, json.dumps({"token": "x"}), "text/plain"), 415),
         (ask_by_form(service, "token=" + "x" * 70_000), 413),
+        (ask_by_form(service, "token=x", f"{FORM}; charset=iso-8859-1"), 415),
+        (ask_by_form(service, "token=x&a=1" + "&b=2" * 100), 400),
+        (service.post("/token/introspect", b"token=\xff", headers={"Content-Type": FORM}), 400),
     ]
     assert [(answer.status, bool(answer.code)) for answer, _ in cases] == [(status, True) for _, status in cases]
+
+
+def test_a_text_that_is_no_token_is_not_active(service: Client) -> None:
+    assert [
+        text for text in ("", " ", "x", "a.b.c", "\0", "\n", "\u0085", "x" * 60_000) if not is_inactive(service, text)
+    ] == []
 
 
 def test_a_token_in_the_address_is_not_read(service: Client, person: Client) -> None:

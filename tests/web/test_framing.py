@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import running_app
 from tests.support.databases import SQLITE, Databases
 from tests.support.hostile import leaks
 from tests.support.processes import local_doors
 from tests.support.server import Node, serving
+from user_service.clients.service import Scope, create_client
 
 PATIENCE_SECONDS = 8
 # Whoever has this answered has two requests taken for one, or one for two.
@@ -159,6 +161,30 @@ def test_a_body_that_ends_before_its_length_is_refused(node: Node) -> None:
         failures += [f"{endpoint!r} {rest!r}: {complaint}" for complaint in complaints(received, {400})]
     assert not failures, failures
     assert_it_goes_on(node)
+
+
+def test_a_form_is_read_as_strictly(node: Node) -> None:
+    """Introspection takes one: a broken, cut or oversized form is refused as JSON is, and not read in part."""
+    head = form_head(node)
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
+    broken = [chunks for chunks in BROKEN_CHUNKS if spoken(node, chunked + chunks)[9:12] != b"400"]
+    cut = [rest for rest in CUT_SHORT if spoken(node, head + rest)[9:12] != b"400"]
+    assert (broken, cut) == ([], [])
+    long = b"token=x&pad=" + b"a" * 70_000
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts(long)) + b"0\r\n\r\n"
+    assert statuses(spoken(node, chunked + chunks)) == [413]
+    assert b'{"active":false}' in spoken(node, chunked + b"7\r\ntoken=x\r\n0\r\n\r\n")
+    assert_it_goes_on(node)
+
+
+def form_head(node: Node) -> bytes:
+    """The beginning of a request to introspect, by a service that may."""
+    with running_app(node.variables["DATABASE_URL"]) as app, app.app_context():
+        secret = create_client(name="gateway", scopes=[Scope.TOKEN_INTROSPECT], expires_at=None)
+    media_type = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    return (
+        b"POST /token/introspect HTTP/1.1\r\n" + HOST + media_type + b"Authorization: Bearer %s\r\n" % secret.encode()
+    )
 
 
 def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(node: Node) -> None:

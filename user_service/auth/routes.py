@@ -45,7 +45,7 @@ def register(payload: dict[str, str]) -> dict[str, Any]:
 @blp.route("/token", methods=["POST"])
 @limited(Door.LOG_IN)
 @blp.arguments(schemas.TokenRequestSchema)
-@blp.problems("invalid_credentials", "account_disabled")
+@blp.problems("invalid_credentials", "account_disabled", "email_not_verified")
 @blp.response(200, schemas.TokenPairSchema)
 def log_in(payload: dict[str, str]) -> dict[str, Any]:
     """Log in

@@ -7,14 +7,16 @@ from marshmallow import fields
 from user_service.auth.devices import device_of
 from user_service.auth.identifiers import RESERVED_USERNAMES, USERNAME, check_email
 from user_service.runtime import runtime
+from user_service.security.passwords import MAX_PASSWORD_BYTES, normalize
 from user_service.web.body import MAX_BODY_BYTES
 from user_service.web.paging import PaginationSchema
 from user_service.web.principal import principal
-from user_service.web.schema import Moment, Schema, Text, refusal
+from user_service.web.schema import CodedField, Moment, Schema, Text, refusal
 
 USER_ID = "01939b1c-8a4e-7c1f-9d37-6f1f0c2a7b11"
 SESSION_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
-ANY_TEXT = "At most 1,024 bytes in UTF-8. Never trimmed or cut."
+ANY_TEXT = "At most 1,024 bytes in UTF-8, composed (NFC). Never trimmed or cut."
+MOST_SPELLED = 4 * MAX_PASSWORD_BYTES  # no character is spelled with more than four
 NEW_PASSWORD = {
     "settings": {"minLength": "password_min_length"},
     "description": f"{ANY_TEXT} Common ones are refused, and those that hold the username or the e-mail address.",
@@ -53,25 +55,26 @@ class Email(Text):
 
 
 class Password(Text):
-    """Any characters but control characters; never trimmed, cut or folded."""
+    """Any characters but control characters; never trimmed, cut or folded. Measured as it is kept, in NFC."""
 
     def __init__(self, **kw: Any):
-        metadata = {"format": "password", "description": ANY_TEXT} | kw.pop("metadata", {})
-        super().__init__(min_length=0, max_length=1024, trim=False, metadata=metadata, **kw)
+        metadata = {"maxLength": MOST_SPELLED, "format": "password", "description": ANY_TEXT} | kw.pop("metadata", {})
+        super().__init__(min_length=0, max_length=MAX_BODY_BYTES, trim=False, metadata=metadata, **kw)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         password = super()._deserialize(value, attr, data, **kwargs)
-        if len(password.encode()) > self.max_length:
+        if len(password) > MOST_SPELLED or len(normalize(password).encode()) > MAX_PASSWORD_BYTES:
             raise refusal("password_too_long", "Use at most 1,024 bytes.")
         return password
 
 
-class TokenText(Text):
-    """A token. One that is too long is a bad token (401), not a bad request, so no limit is told here."""
+class TokenText(CodedField, fields.String):
+    """A token. Whatever it looks like, a bad one is a bad token (401) and not a bad request."""
+
+    default_error_messages = {"invalid": "This must be a string."}
 
     def __init__(self, *, description: str = "A token as it was issued.", **kw: Any):
-        metadata = {"maxLength": None, "description": description}
-        super().__init__(max_length=MAX_BODY_BYTES, trim=False, metadata=metadata, **kw)
+        super().__init__(metadata={"description": description}, **kw)
 
 
 class RegisterRequestSchema(Schema):

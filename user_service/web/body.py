@@ -6,6 +6,7 @@ different things to different readers; here it means 400.
 
 import json
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from flask import Request, request
 from marshmallow import ValidationError
@@ -46,7 +47,7 @@ def read_object() -> dict[str, Any]:
 def _read_object() -> dict[str, Any]:
     if is_absent():
         raise BadRequest("The request has no body. Send a JSON object.")
-    _check_media_type()
+    _check_media_type("application/json")
     return parse_object(_read_bytes())
 
 
@@ -73,10 +74,10 @@ def parse_object(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _check_media_type() -> None:
+def _check_media_type(expected: str) -> None:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    is_json = request.mimetype == "application/json" and charset in ("utf-8", "utf8")
-    if not is_json or request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    is_expected = request.mimetype == expected and charset in ("utf-8", "utf8")
+    if not is_expected or request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
 
 
@@ -146,8 +147,18 @@ class RepeatedParameter(DomainError):
 
 
 def form_fields(*names: str) -> dict[str, str]:
-    """These fields of a form, where they are there (RFC 6749, 3.2: none stands twice). Raises RepeatedParameter."""
-    return _once_each(MultiDict((name, value) for name in names for value in request.form.getlist(name)))
+    """These fields of a form, where they are there (RFC 6749, 3.2: none stands twice).
+
+    Raises BadRequest, RepeatedParameter, RequestTooLarge, UnsupportedMediaType.
+    """
+    _check_media_type("application/x-www-form-urlencoded")
+    try:
+        pairs = parse_qsl(_read_bytes().decode(), keep_blank_values=True, max_num_fields=MAX_MEMBERS)
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except ValueError:
+        raise BadRequest(f"The form has more than {MAX_MEMBERS} fields.") from None
+    return _once_each(MultiDict((name, value) for name, value in pairs if name in names))
 
 
 def _once_each(parameters: MultiDict[str, str]) -> dict[str, str]:

@@ -12,9 +12,9 @@ from marshmallow import Schema, fields
 from user_service.settings import Settings
 from user_service.web.schema import Moment, Text
 
-# Control characters (the category Cc), without and with the line breaks and tabs of free-form text.
+# Control characters (the category Cc), without and with the line breaks of free-form text.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
-_CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+_CONTROL_BUT_LINES = r"\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f"
 
 
 class Converter(OpenAPIConverter):
