@@ -24,6 +24,7 @@ from user_service.audit.models import AuditEvent
 from user_service.auth.models import User
 from user_service.database import RETRIES, retried, transaction
 from user_service.extensions import db
+from user_service.security.passwords import PasswordHasher
 
 pytestmark = pytest.mark.parametrize("kind", [POSTGRESQL], indirect=True)
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
@@ -46,6 +47,7 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER die AFTER {event} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();
 """
+hash_password = PasswordHasher.hash
 OURS = "FROM pg_stat_activity WHERE application_name = 'user-service' AND datname = current_database()"
 UNAVAILABLE = [
     *("08000", "08006", "25006", "25P03", SERIALIZATION_FAILURE, "40003", DEADLOCK, "42501", "42P01", "42703"),
@@ -83,6 +85,27 @@ def test_a_transaction_that_lost_is_tried_three_more_times_and_leaves_one_trace(
     with app.app_context():
         assert db.session.scalars(select(AuditEvent.action)).all() == ["auth.user.registered"]
         assert db.session.scalar(select(func.count()).select_from(User)) == 1
+
+
+def test_what_is_given_up_is_not_begun_anew_around_it(
+    make_app: Callable[..., Flask], operator: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RELIABILITY 24: use cases are made of others, and three retries stay three. No password is hashed once more."""
+    hashed = []
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *arguments: hashed.append(1) or hash_password(*arguments))
+    app, log = logging_app(make_app)
+    client = Client(InProcess(app)).join()
+    fail(operator, "INSERT OR UPDATE ON login_throttles", SERIALIZATION_FAILURE, 100)
+    assert_unavailable(
+        client.put("/account/password", {"current_password": client.password, "new_password": "tide ember"})
+    )
+    assert len(log.events("database.retry")) == RETRIES
+    operator.execute("DROP TRIGGER fail ON login_throttles")
+    hashed.clear()
+    operator.execute("CREATE TRIGGER fail BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fail()")
+    assert_unavailable(client.register("somebody.else", "somebody@example.com"))
+    assert len(log.events("database.retry")) == 2 * RETRIES
+    assert len(hashed) == 1
 
 
 def test_a_refresh_that_failed_to_the_end_does_not_use_up_the_token(

@@ -33,6 +33,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 READER = "reader"
 RETRIES = 3
 RETRY_PAUSE_MILLISECONDS = 50
+GIVEN_UP = "It was tried again as often as it may be."
 # SQLSTATE: serialization_failure, deadlock_detected. The transaction is rolled back, and may well succeed next time.
 LOST_AGAINST_ANOTHER = ("40001", "40P01")
 
@@ -137,7 +138,7 @@ def retried(use_case: Callable[P, R]) -> Callable[P, R]:
     """Run a use case anew whose transaction lost against another one's, or whose connection was dead before the commit.
 
     What failed was rolled back, its audit rows and log lines with it. Inside an open transaction nothing is retried:
-    that is for the outermost. The third retry's error is the caller's.
+    that is for the outermost. The third retry's error is the caller's, and no retried use case around it begins anew.
     """
 
     @wraps(use_case)
@@ -147,7 +148,7 @@ def retried(use_case: Callable[P, R]) -> Callable[P, R]:
             try:
                 return use_case(*args, **kwargs)
             except DBAPIError as error:
-                if db.session().info.get("is_open"):
+                if db.session().info.get("is_open") or GIVEN_UP in getattr(error, "__notes__", ()):
                     raise
                 if is_dead(error) and reconnects:
                     reconnects -= 1
@@ -156,6 +157,7 @@ def retried(use_case: Callable[P, R]) -> Callable[P, R]:
                     # At once, it may take its locks again before the other one has woken up: the same deadlock.
                     time.sleep((1 + secrets.randbelow(RETRY_PAUSE_MILLISECONDS)) / 1000)
                 else:
+                    error.add_note(GIVEN_UP)
                     raise
                 log.warning("database.retry", error=type(error.orig).__name__)
 

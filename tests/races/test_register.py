@@ -3,13 +3,21 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from flask import Flask
+from sqlalchemy import update
 
-from tests.support.crowd import Cluster
-from tests.support.people import Answer, Client
+from tests.support.crowd import Cluster, at_once
+from tests.support.people import Answer, Client, InProcess
+from user_service import clock
+from user_service.auth import service
+from user_service.auth.models import User
+from user_service.database import transaction
 
+DAY = timedelta(days=1)
 CROWD = 24
 LOSERS_TRIED = 3  # fewer than the wrong passwords that an account takes
 _rounds = itertools.count(1)
@@ -76,3 +84,30 @@ def test_of_equal_registrations_one_wins_and_its_password_alone_works(
 def test_of_equal_registrations_one_wins_every_time(cluster: Cluster, names: Names, codes: set[str]) -> None:
     for _ in range(15):
         one_round(cluster, names, codes)
+
+
+def test_names_that_fall_free_at_once_have_one_new_holder(make_app: Callable[..., Flask]) -> None:
+    """Whoever held them had to verify an address by now: the first to notice makes room, for anybody."""
+    app = make_app(require_email_verification=True)
+    for number in range(8):
+        names = f"gone{number}", f"gone{number}@example.com"
+        assert Client(InProcess(app)).register(*names).status == 201
+        with app.app_context(), transaction() as session:
+            session.execute(update(User).where(User.username == names[0]).values(verify_by=clock.now() - DAY))
+        answers = at_once(6, lambda _, names=names: Client(InProcess(app)).register(*names))
+        assert Counter(answer.status for answer in answers) == {201: 1, 409: 5}, [answer.text for answer in answers]
+
+
+def test_a_holder_who_leaves_before_anybody_looks_leaves_the_names(
+    app: Flask, newcomer: Callable[[], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the insert that failed and the look that would explain it."""
+    holder = newcomer().join()
+
+    def leave(**_names: str) -> bool:
+        monkeypatch.undo()
+        assert holder.send("DELETE", "/account", {"password": holder.password}).status == 200
+        return False
+
+    monkeypatch.setattr(service, "free_names", leave)
+    assert newcomer().register(holder.username, holder.email).status == 201

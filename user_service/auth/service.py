@@ -34,8 +34,9 @@ from user_service.mail.outbox import enqueue
 from user_service.runtime import runtime
 from user_service.security.password_policy import problems_of
 
+NAME_TRIES = 3  # who held a name may be gone by the time that somebody looks
 
-@retried
+
 def register_user(*, username: str, email: str, password: str) -> User:
     """Create a user with a data key of their own.
 
@@ -45,13 +46,15 @@ def register_user(*, username: str, email: str, password: str) -> User:
     password_hash, scheme = runtime().key_ring.get().hasher.hash(password)
     names = {"username_key": username_key(username), "email_key": email_key(email)}
     columns = {"username": username, "email": email, "password_hash": password_hash, "password_scheme": scheme}
-    try:
-        return _add_user(**names, **columns)
-    except IntegrityError as error:
-        if free_names(**names):
-            return register_user(username=username, email=email, password=password)
+    for _ in range(NAME_TRIES):
+        try:
+            return _add_user(**names, **columns)
+        except IntegrityError as error:
+            lost = error
         # The constraints decide who was first; looking comes after, and only to explain.
-        raise _explain_taken(names["username_key"], names["email_key"]) or error from None
+        if not free_names(**names) and (taken := _explain_taken(**names)):
+            raise taken
+    raise lost
 
 
 @retried
@@ -183,18 +186,18 @@ def _refuse(user: Row[Any] | None, attempt: Attempt, refusal: DomainError) -> Do
     return refusal
 
 
-def _explain_taken(name_key: str, address_key: str) -> DomainError | None:
+def _explain_taken(*, username_key: str, email_key: str) -> DomainError | None:
     users = User.__table__
     rows = fetch_all(
         select(users.c.username_key, users.c.email_key).where(
-            or_(users.c.username_key == name_key, users.c.email_key == address_key)
+            or_(users.c.username_key == username_key, users.c.email_key == email_key)
         )
     )
-    is_name_taken = any(row.username_key == name_key for row in rows)
+    is_name_taken = any(row.username_key == username_key for row in rows)
     faults = []
     if is_name_taken:
         faults.append(Fault("/username", UsernameTaken.code, UsernameTaken.detail))
-    if any(row.email_key == address_key for row in rows):
+    if any(row.email_key == email_key for row in rows):
         faults.append(Fault("/email", EmailTaken.code, EmailTaken.detail))
     if not faults:
         return None
