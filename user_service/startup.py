@@ -12,11 +12,10 @@ from user_service import background
 from user_service.checks.configuration import check_configuration
 from user_service.checks.database import check_services
 from user_service.errors import DomainError
-from user_service.keys.rotation import find_missing_master_key
+from user_service.keys.rotation import find_unusable_master_key
 from user_service.mail.delivery import deliver_due
 from user_service.mail.transports import Transport, transport_for
 from user_service.runtime import runtime
-from user_service.security.vault import MasterKeyMissing
 
 RETRY_SECONDS = 1
 TURN_SECONDS = 5
@@ -26,7 +25,7 @@ log = structlog.get_logger("startup")
 
 
 def check_in_background(app: Flask, *, turn: int) -> None:
-    """Wait for the database, then stop the service where a master key is missing. Until then requests get 503.
+    """Wait for the database, then stop the service where a master key is missing or wrong. Until then requests get 503.
 
     Workers stop one after the other, each in its `turn` (0, 1, …): where two stop at once, gunicorn's master trips
     over the second.
@@ -54,15 +53,15 @@ def _check(app: Flask, turn: int) -> None:
     while background.pause(0):
         try:
             with app.app_context():
-                missing = find_missing()
+                unusable = find_unusable_master_key()
         except SQLAlchemyError as error:
             log.warning("startup.waiting_for_database", error=type(error).__name__)
             background.pause(RETRY_SECONDS)
             continue
-        if missing is None and turn == 0:
+        if unusable is None and turn == 0:
             _tell_what_is_wrong(app)
-        if missing is not None and background.pause(turn * TURN_SECONDS):
-            print(f"Stopped: {missing}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
+        if unusable is not None and background.pause(turn * TURN_SECONDS):
+            print(f"Stopped: {unusable}. Put the key back, behind the current one.", file=sys.stderr, flush=True)
             os._exit(WORKER_BOOT_ERROR)
         return
 
@@ -81,13 +80,3 @@ def _tell_what_is_wrong(app: Flask) -> None:
                 what=finding.what,
                 remedy=finding.remedy,
             )
-
-
-def find_missing() -> MasterKeyMissing | None:
-    """Load the keys and look through the rows for a master key that the configuration lacks."""
-    try:
-        runtime().key_ring.get()
-    except MasterKeyMissing as missing:
-        return missing
-    key_id = find_missing_master_key()
-    return MasterKeyMissing(key_id) if key_id is not None else None

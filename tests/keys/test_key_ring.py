@@ -19,7 +19,7 @@ from user_service.database import fetch_all, fetch_one, transaction
 from user_service.keys.models import SealedDataKey, SealedSigningKey, ServiceSecret
 from user_service.keys.ring import CURSOR_KEY, PEPPER, PURPOSES, KeyRing, Keys, add_signing_key
 from user_service.runtime import runtime
-from user_service.security.vault import IntegrityFailure, MasterKeyMissing, binding
+from user_service.security.vault import MasterKeyMissing, MasterKeyWrong, binding
 
 MakeApp = Callable[..., Flask]
 NEW_KEY = {"test-2": bytes(range(100, 132))}
@@ -216,7 +216,7 @@ def test_a_new_master_key_in_front_seals_what_is_new_and_opens_what_is_old(make_
 
 @pytest.mark.parametrize(
     ("master_keys", "failure"),
-    [(NEW_KEY, MasterKeyMissing), ({"test-1": bytes(range(100, 132))}, IntegrityFailure)],
+    [(NEW_KEY, MasterKeyMissing), ({"test-1": bytes(range(100, 132))}, MasterKeyWrong)],
     ids=["missing", "replaced"],
 )
 def test_without_the_right_master_key_a_node_is_not_ready(
@@ -229,4 +229,5 @@ def test_without_the_right_master_key_a_node_is_not_ready(
     answer = Client(InProcess(app)).get("/readyz")
     assert (answer.status, answer.fault_codes()) == (503, {"/keys": "service_unavailable"})
     assert answer.headers["Retry-After"]
+    assert Client(InProcess(app)).log_in("maria", "plum tractor sings low").status == 503
     assert count(app, SealedSigningKey) == 1

@@ -97,7 +97,7 @@ def test_nothing_is_left_under_the_old_key_and_a_second_run_finds_nothing(make_a
         assert rotation.rewrap(reported.append) == 0
         assert sum(reported) == waiting
     with make_app(master_keys=NEW_KEY).app_context():
-        assert rotation.find_missing_master_key() is None
+        assert rotation.find_unusable_master_key() is None
 
 
 def test_a_node_that_has_the_keys_does_not_notice(make_app: MakeApp) -> None:

@@ -12,9 +12,7 @@ from user_service.clock import LEEWAY_SECONDS
 from user_service.database import fetch_one, is_migrated
 from user_service.database_clock import WORTH_A_WARNING_SECONDS, seconds_ahead
 from user_service.extensions import db
-from user_service.keys.rotation import find_missing_master_key
-from user_service.runtime import runtime
-from user_service.security.vault import IntegrityFailure, MasterKeyMissing
+from user_service.keys.rotation import find_unusable_master_key
 from user_service.settings import Settings
 
 REDIS_SECONDS = 1
@@ -52,17 +50,9 @@ def _database(settings: Settings, nodes: int) -> Iterator[Finding]:
 
 
 def _keys() -> Iterator[Finding]:
-    remedy = "Put the key back into MASTER_KEYS, behind the current one."
-    try:
-        runtime().key_ring.get()
-        missing = find_missing_master_key()
-    except MasterKeyMissing as failure:
-        missing = failure.key_id
-    except IntegrityFailure:
-        yield error("master_keys", "A master key is not the one that sealed what is stored.", remedy)
-        return
-    if missing is not None:
-        yield error("master_keys", f"Rows need the master key {missing!r}, which MASTER_KEYS lacks.", remedy)
+    unusable = find_unusable_master_key()
+    if unusable is not None:
+        yield error("master_keys", f"{unusable}.", "Put the key back into MASTER_KEYS, behind the current one.")
 
 
 def _clock() -> Iterator[Finding]:

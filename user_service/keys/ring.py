@@ -21,7 +21,7 @@ from user_service.keys.models import SealedSigningKey, ServiceSecret
 from user_service.security import signing
 from user_service.security.passwords import PasswordHasher, Runs, run_here
 from user_service.security.signing import SigningKey
-from user_service.security.vault import IntegrityFailure, MasterKeyMissing, MasterKeys, binding
+from user_service.security.vault import Binding, IntegrityFailure, MasterKeyMissing, MasterKeys, MasterKeyWrong, binding
 
 RELOAD_SECONDS = 30
 UNKNOWN_KEY_RELOAD_SECONDS = 2
@@ -67,7 +67,7 @@ class KeyRing:
         self._lock = threading.Lock()
 
     def get(self) -> Keys:
-        """The keys, at most RELOAD_SECONDS old. Raises MasterKeyMissing, IntegrityFailure."""
+        """The keys, at most RELOAD_SECONDS old. Raises MasterKeyMissing, MasterKeyWrong."""
         return self._fresh(RELOAD_SECONDS)
 
     def verification_key(self, kid: str) -> SigningKey | None:
@@ -112,7 +112,7 @@ class KeyRing:
         """Without the database, or without a master key that the rows now need, the known keys stay in use."""
         try:
             keys = self._load()
-        except (SQLAlchemyError, MasterKeyMissing, IntegrityFailure) as error:
+        except (SQLAlchemyError, MasterKeyMissing) as error:
             log.warning("keys.not_reloaded", error=type(error).__name__)
             self.is_up_to_date = False
             return replace(known, loaded_at=time.monotonic())
@@ -130,7 +130,7 @@ class KeyRing:
         for row in rows:
             if row.purpose not in by_purpose:
                 continue
-            by_purpose[row.purpose][row.id] = self.master_keys.open(
+            by_purpose[row.purpose][row.id] = self._open(
                 row.master_key_id, row.sealed_secret, binding("service_secrets", "sealed_secret", row.id)
             )
         signing_keys = {key.kid: key for key in self._open_signing_keys(signing_rows)}
@@ -157,7 +157,7 @@ class KeyRing:
         return [
             signing.from_private_bytes(
                 row.kid,
-                self.master_keys.open(
+                self._open(
                     row.master_key_id,
                     row.sealed_private_key,
                     binding("signing_keys", "sealed_private_key", row.kid),
@@ -167,6 +167,13 @@ class KeyRing:
             )
             for row in rows
         ]
+
+    def _open(self, master_key_id: str, envelope: bytes, bound_to: Binding) -> bytes:
+        """Without any one of these keys nothing works, so it is the configuration that is wrong, not one row."""
+        try:
+            return self.master_keys.open(master_key_id, envelope, bound_to)
+        except IntegrityFailure:
+            raise MasterKeyWrong(master_key_id) from None
 
     @retried
     def _generate_missing(self) -> None:

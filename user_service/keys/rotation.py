@@ -15,12 +15,13 @@ from user_service.errors import KeyNotFound, LastKey
 from user_service.keys.models import SealedDataKey, SealedSigningKey, ServiceSecret
 from user_service.keys.ring import RELOAD_SECONDS, add_signing_key
 from user_service.runtime import runtime
-from user_service.security.vault import binding
+from user_service.security.vault import Binding, IntegrityFailure, MasterKeyMissing, MasterKeyWrong, binding
 
 # Other services cache the JWKS for five minutes, our own nodes their keys for half a minute.
 PUBLISH_BEFORE_ACTIVE = timedelta(seconds=300 + 2 * RELOAD_SECONDS)
 EXPIRY_MARGIN = timedelta(minutes=10)
 BATCH = 500
+SOME = 10
 
 
 def list_signing_keys() -> list[Row[Any]]:
@@ -115,17 +116,34 @@ def count_to_rewrap() -> int:
     return sum(_count(table) for table in _TABLES)
 
 
-def find_missing_master_key() -> str | None:
-    """A master key id that rows name and the configuration lacks. Steps from id to id, so size does not matter."""
-    known = runtime().key_ring.master_keys.ids
-    for table in _TABLES:
-        column = table.model.__table__.c.master_key_id
-        last = ""
-        while row := fetch_one(select(column).where(column > last).order_by(column).limit(1)):
-            last = str(row.master_key_id)
-            if last not in known:
-                return last
+def find_unusable_master_key() -> MasterKeyMissing | None:
+    """What is wrong with MASTER_KEYS: an id that rows name and it lacks, or another key under that id.
+
+    Steps from id to id, so size does not matter.
+    """
+    try:
+        runtime().key_ring.get()
+        for table in _TABLES:
+            _open_some_of_each(table)
+    except MasterKeyMissing as unusable:
+        return unusable
     return None
+
+
+def _open_some_of_each(table: _Wrapped) -> None:
+    """One of the first rows of each id has to open: a single one that was altered is its owner's trouble alone."""
+    rows, last = table.model.__table__, ""
+    while some := fetch_all(select(rows).where(rows.c.master_key_id > last).order_by(rows.c.master_key_id).limit(SOME)):
+        last = str(some[0].master_key_id)
+        if not any(_opens(table, row) for row in some if row.master_key_id == last):
+            raise MasterKeyWrong(last)
+
+
+def _opens(table: _Wrapped, row: Any) -> bool:
+    try:
+        return bool(_secret_of(table, row))
+    except IntegrityFailure:
+        return False
 
 
 @retried
@@ -148,11 +166,19 @@ def _rewrap_table(table: _Wrapped) -> Iterator[int]:
 
 
 def _rewrap_row(table: _Wrapped, row: Any) -> None:
-    master_keys = runtime().key_ring.master_keys
-    bound_to = binding(row.__tablename__, table.sealed_column, getattr(row, table.binding_column))
-    secret = master_keys.open(row.master_key_id, getattr(row, table.sealed_column), bound_to)
-    row.master_key_id, envelope = master_keys.seal(secret, bound_to)
+    secret = _secret_of(table, row)
+    row.master_key_id, envelope = runtime().key_ring.master_keys.seal(secret, _binding_of(table, row))
     setattr(row, table.sealed_column, envelope)
+
+
+def _secret_of(table: _Wrapped, row: Any) -> bytes:
+    """Raises MasterKeyMissing, IntegrityFailure."""
+    sealed = getattr(row, table.sealed_column)
+    return runtime().key_ring.master_keys.open(row.master_key_id, sealed, _binding_of(table, row))
+
+
+def _binding_of(table: _Wrapped, row: Any) -> Binding:
+    return binding(table.model.__tablename__, table.sealed_column, getattr(row, table.binding_column))
 
 
 def _count(table: _Wrapped) -> int:

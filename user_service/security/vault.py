@@ -33,9 +33,17 @@ class IntegrityFailure(Exception):
 class MasterKeyMissing(Exception):
     """A row is sealed under a master key that the configuration does not hold."""
 
+    problem = "MASTER_KEYS lacks the key {!r}, which rows of this database are sealed with"
+
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"MASTER_KEYS lacks the key {key_id!r}, which rows of this database are sealed with")
+        super().__init__(self.problem.format(key_id))
         self.key_id = key_id
+
+
+class MasterKeyWrong(MasterKeyMissing):
+    """The configuration holds another key under the id than the rows were sealed with, or they were altered."""
+
+    problem = "MASTER_KEYS holds another key {!r} than rows of this database are sealed with, or they were altered"
 
 
 Binding = NewType("Binding", bytes)

@@ -22,7 +22,7 @@ from user_service.profile.formats import phone_e164
 from user_service.profile.models import Profile
 from user_service.runtime import runtime
 from user_service.security.password_policy import problems_of
-from user_service.security.vault import DataKey, IntegrityFailure, MasterKeyMissing, binding
+from user_service.security.vault import DataKey, MasterKeyMissing, binding
 from user_service.seed.people import PaymentMethod, Person, person
 
 BATCH = 500  # small enough that a server on the same SQLite file waits for less than a second
@@ -59,7 +59,7 @@ def check_target() -> None:
         raise CannotSeed("The database lacks this release's tables. Run `flask db upgrade` first.")
     try:
         runtime().key_ring.get()
-    except (MasterKeyMissing, IntegrityFailure) as error:
+    except MasterKeyMissing as error:
         raise CannotSeed(f"MASTER_KEYS does not open the keys of this database: {error}.") from None
 
 

@@ -136,7 +136,7 @@ def _pool_timeout(_error: PoolTimeout) -> Response:
 
 def _master_key_missing(error: MasterKeyMissing) -> Response:
     metrics.count_unavailable("vault")
-    log.error("vault.master_key_missing", key_id=error.key_id)
+    log.error("vault.master_key_unusable", key_id=error.key_id, error=type(error).__name__)
     return _domain_error(ServiceUnavailable())
 
 
