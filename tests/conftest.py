@@ -15,7 +15,7 @@ from sqlalchemy import delete
 from tests.support.databases import POSTGRESQL, SETTINGS, SQLITE, Databases
 from tests.support.people import Client, InProcess
 from tests.support.postgres import MEMORY, PostgresServer, throwaway_server
-from user_service import create_app
+from user_service import create_app, database_clock
 from user_service.extensions import db, metadata
 from user_service.keys.models import SealedSigningKey, ServiceSecret
 
@@ -36,6 +36,15 @@ def databases() -> Iterator[Databases]:
         made = Databases(Path(directory), start_postgres)
         made.make_templates()
         yield made
+
+
+@pytest.fixture(autouse=True)
+def one_clock(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who travels in time takes the database along, but for the tests of clocks that disagree."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.name != "test_clocks.py":
+            patch.setattr(database_clock, "report", lambda: True)
+        yield
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])

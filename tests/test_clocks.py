@@ -15,9 +15,10 @@ import pytest
 import time_machine
 from flask import Flask
 
+from tests.conftest import running_app
 from tests.support.crowd import Cluster, bearer, claims_of
 from tests.support.databases import POSTGRESQL, PUBLIC_URL, Databases, require_postgres
-from tests.support.people import PROFILE, Client
+from tests.support.people import PROFILE, Client, InProcess, OverSocket
 from tests.support.server import serving
 from tests.test_startup import failed_checks, starting, wait_until_listening
 from user_service import clock, database_clock
@@ -87,11 +88,21 @@ def assert_a_lost_answer_comes_again(person: Client, twin: Client) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_a_clock_that_is_off_by_five_minutes_is_refused_aloud(databases: Databases, minutes: int) -> None:
-    """The node is never ready, and its log says by how much its clock is wrong; it is alive meanwhile."""
+    """The node is never ready, and its log says by how much its clock is wrong; it is alive meanwhile.
+
+    A proxy that asks it all the same gets 503: no good token is refused there, and none is signed that others refuse.
+    """
     require_postgres()
     wrong = wrong_by(minutes * MINUTES)
-    with databases.copy(POSTGRESQL) as url, starting(url, **wrong) as node:
+    with databases.copy(POSTGRESQL) as url, running_app(url) as right, starting(url, **wrong) as node:
         client = wait_until_listening(node)
+        person = Client(InProcess(right)).join()
+        visitor = Client(OverSocket(node.url))
+        visitor.access_token, visitor.refresh_token = person.access_token, person.refresh_token
+        assert {visitor.get("/profile/me").status, visitor.get("/account").status, visitor.refresh().status} == {503}
+        assert visitor.log_in(person.username, person.password).status == 503
+        assert visitor.post("/logout", {"refresh_token": person.refresh_token}, auth=False).status == 503
+        assert person.refresh().status == person.get("/account").status == 200
         assert failed_checks(client) == {"/clock"}
         assert client.get("/healthz").status == 200
         told = [json.loads(line) for line in node.log().splitlines() if "clock.wrong" in line]

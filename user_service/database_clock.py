@@ -40,10 +40,11 @@ def is_right() -> bool:
     return abs(seconds_ahead()) <= LEEWAY_SECONDS
 
 
-def report() -> None:
-    """Say in the log how far off the clock is, where that is worth saying."""
+def report() -> bool:
+    """As `is_right`. Says in the log how far off the clock is, where that is worth saying."""
     ahead = seconds_ahead()
     if abs(ahead) > LEEWAY_SECONDS:
         log.error("clock.wrong", seconds_ahead=round(ahead, 1), tolerated=LEEWAY_SECONDS)
     elif abs(ahead) > WORTH_A_WARNING_SECONDS:
         log.warning("clock.off", seconds_ahead=round(ahead, 1), tolerated=LEEWAY_SECONDS)
+    return abs(ahead) <= LEEWAY_SECONDS

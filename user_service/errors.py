@@ -187,6 +187,12 @@ class ServiceUnavailable(DomainError):
     detail = "A part that this request needs is not available. Nothing was changed; try again shortly."
 
 
+class ClockWrong(ServiceUnavailable):
+    """By more than tokens tolerate: the other nodes would refuse what this one signs, and it what they sign."""
+
+    detail = "The clock of this node is wrong, so it deals in no tokens. Nothing was changed; try again shortly."
+
+
 class OutcomeUnknown(ServiceUnavailable):
     """The connection broke while the database committed: done or not, nobody here can tell."""
 

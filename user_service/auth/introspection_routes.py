@@ -32,6 +32,7 @@ def introspect() -> dict[str, Any]:
     The token comes as JSON or as a form. Anything but an access token whose session is open is not active.
     """
     token = _REQUEST.load(body.form_fields("token") if request.mimetype == FORM else body.read_object())["token"]
+    tokens.check_clock()
     try:
         claims = tokens.access_claims(token)
         find_open_session(tokens.access_claims_of(claims))

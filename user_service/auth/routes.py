@@ -53,6 +53,7 @@ def log_in(payload: dict[str, str]) -> dict[str, Any]:
     Answers an access token, to be sent with every request, and a refresh token, to be kept safe. An unknown
     user and a wrong password get the same answer.
     """
+    tokens.check_clock()
     return tokens.issue(service.log_in(**payload))
 
 

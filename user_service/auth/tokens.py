@@ -19,7 +19,7 @@ from user_service import clock
 from user_service.auth.grants import Grant
 from user_service.auth.refreshing import RefreshClaims
 from user_service.clock import LEEWAY_SECONDS
-from user_service.errors import InvalidToken, TokenExpired
+from user_service.errors import ClockWrong, InvalidToken, TokenExpired
 from user_service.extensions import jwt
 from user_service.principal import AccessClaims
 from user_service.runtime import runtime
@@ -52,6 +52,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     jwt.init_app(app)
 
 
+def check_clock() -> None:
+    """Raises ClockWrong, as of the last half minute."""
+    if not runtime().key_ring.get().is_clock_right:
+        raise ClockWrong
+
+
 def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
     """The answer that hands out a pair; `refresh_token` is the one to keep where none is minted."""
     g.signing_key = runtime().key_ring.get().current_signing_key(clock.now())
@@ -65,7 +71,8 @@ def issue(grant: Grant, *, refresh_token: str | None = None) -> dict[str, Any]:
 
 
 def verify_access_token(token: str) -> AccessClaims:
-    """Raises InvalidToken, TokenExpired. Whether the session is closed is the database's to say."""
+    """Raises InvalidToken, TokenExpired, ClockWrong. Whether the session is closed is the database's to say."""
+    check_clock()
     known: AccessClaims | None = _find(runtime().verified_tokens, token)
     if known is not None:
         return known
@@ -97,7 +104,8 @@ def access_claims_of(claims: dict[str, Any]) -> AccessClaims:
 
 
 def verify_refresh_token(token: str) -> RefreshClaims:
-    """Raises InvalidToken, TokenExpired. One that this process minted need not prove it."""
+    """Raises InvalidToken, TokenExpired, ClockWrong. One that this process minted need not prove it."""
+    check_clock()
     known: RefreshClaims | None = _find(runtime().minted_tokens, _digest(token))
     if known is not None:
         return known

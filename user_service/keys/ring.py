@@ -42,6 +42,7 @@ class Keys:
     hasher: PasswordHasher = field(repr=False)
     cursor_key: bytes = field(repr=False)
     digest_key: bytes = field(repr=False)
+    is_clock_right: bool
     loaded_at: float
 
     def current_signing_key(self, at: datetime) -> SigningKey:
@@ -136,8 +137,8 @@ class KeyRing:
         signing_keys = {key.kid: key for key in self._open_signing_keys(signing_rows)}
         hasher = self._hasher(by_purpose[PEPPER])
         newest = {purpose: next(iter(of_purpose.values())) for purpose, of_purpose in by_purpose.items()}
-        database_clock.report()
-        return Keys(signing_keys, hasher, newest[CURSOR_KEY], newest[DIGEST_KEY], loaded_at)
+        is_clock_right = database_clock.report()
+        return Keys(signing_keys, hasher, newest[CURSOR_KEY], newest[DIGEST_KEY], is_clock_right, loaded_at)
 
     def _hasher(self, peppers: Mapping[str, bytes]) -> PasswordHasher:
         """The hasher costs one hash to make (its decoy), so it is kept while the peppers stay the same."""
