@@ -5,8 +5,8 @@ import pytest
 from tests.support.crowd import Cluster, at_once
 from tests.support.people import PROFILE, Client
 
-READS = 500
-CONNECTIONS = 4  # of each person
+READS = 1000  # of each person
+CONNECTIONS = 4  # likewise
 WRITE_EVERY = 10
 
 
