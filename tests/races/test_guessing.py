@@ -29,7 +29,7 @@ def test_guesses_from_node_to_node_are_ten_together(cluster: Cluster, person: Cl
 
 
 def test_guesses_at_every_door_at_once_are_ten_together(cluster: Cluster, person: Client) -> None:
-    """SECURITY 46: a forgotten door would let ten more through."""
+    """SECURITY 46: a forgotten door would let five more through."""
     headers = {"Authorization": f"Bearer {person.access_token}"}
     doors = [
         lambda client: client.log_in(person.email, WRONG),
@@ -40,7 +40,10 @@ def test_guesses_at_every_door_at_once_are_ten_together(cluster: Cluster, person
             {"current_password": WRONG, "new_password": "staple ember window tide"},
             headers=headers,
         ),
+        lambda client: client.put(
+            "/account/email", {"email": "new.address@example.com", "password": WRONG}, headers=headers
+        ),
     ]
     answers = cluster.at_the_last_byte(doors * (LIMIT // 2))
     assert len([answer for answer in answers if answer.status in (401, 403)]) == LIMIT
-    assert statuses(answers).count(429) == LIMIT
+    assert statuses(answers).count(429) == len(answers) - LIMIT
