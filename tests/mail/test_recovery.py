@@ -1,4 +1,4 @@
-"""Who forgot the password gets a link by mail, and nobody else learns or gains anything. SECURITY 103-113."""
+"""Who forgot the password gets a link by mail, and nobody else learns or gains anything. SECURITY 45, 103-113."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -85,6 +85,15 @@ def test_a_reset_ends_all_sessions_tells_so_and_logs_nobody_in(person: Client, a
     assert "Your password was reset" in [mail["Subject"] for mail in deliver(app)]
     actions = [event["action"] for event in person.get("/account/events").json["data"]]
     assert {"auth.password.reset", "mail.link_sent", "auth.session.closed"} <= set(actions)
+
+
+def test_a_reset_lets_in_whom_guesses_had_locked_out(time: time_machine.Traveller, person: Client, app: Flask) -> None:
+    """SECURITY 45: the owner's way out, where even the right password is not looked at."""
+    guesses = [person.log_in(password="not the password") for _ in range(10)]
+    assert {guess.status for guess in guesses} == {401}
+    assert person.log_in().status == 429
+    assert reset(person, mailed_token(person, app)).status == 204
+    assert person.log_in(password=NEW_PASSWORD).status == 200
 
 
 def test_a_link_works_once(person: Client, app: Flask) -> None:
