@@ -18,7 +18,8 @@ from user_service.pruning import prune
 MakeApp = Callable[..., Flask]
 NEW_PASSWORD = "staple ember window tide"
 NEW_EMAIL = "new.address@example.com"
-HOUR = timedelta(hours=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+HALF_AN_HOUR = HOUR / 2
 
 
 @pytest.fixture
@@ -67,8 +68,23 @@ def test_looking_at_a_link_does_not_spend_it(person: Client, app: Flask) -> None
     assert verify(person, token).status == 200
 
 
+@pytest.mark.parametrize(("after", "status"), [(HALF_AN_HOUR - SECOND, 200), (HALF_AN_HOUR, 401)])
+def test_a_link_lives_for_thirty_minutes_from_its_delivery(
+    time: time_machine.Traveller, person: Client, app: Flask, after: timedelta, status: int
+) -> None:
+    """SECURITY 114: whether it proves the address of the registration or the one that is to take its place."""
+    token = mail_to(app, person.email)
+    assert change(person).status == 202
+    token_of_the_change = mail_to(app, NEW_EMAIL)
+    time.shift(after)
+    answers = [verify(person, each) for each in (token, token_of_the_change)]
+    assert [answer.status for answer in answers] == [status] * 2
+    assert person.refresh().status == 200
+    assert shown(person) == ((NEW_EMAIL, True, None) if status == 200 else (person.email, False, NEW_EMAIL))
+
+
 def test_a_new_mail_goes_out_where_one_is_due(person: Client, app: Flask, newcomer: Callable[[], Client]) -> None:
-    """No token is needed, and the answer tells nothing."""
+    """SECURITY 114: the newest link alone works. No token is needed, and the answer tells nothing."""
     first = mail_to(app, person.email)
     stranger = newcomer()
     answers = [stranger.post("/email/verification", {"email": email}) for email in (person.email, "no@example.com")]
@@ -125,7 +141,7 @@ def test_an_account_that_is_not_verified_for_72_hours_frees_its_names(
     owner = Client(InProcess(strict))
     time.shift(72 * HOUR)
     assert owner.register("mine", "mine@example.com").code == "username_taken"
-    time.shift(timedelta(seconds=1))
+    time.shift(SECOND)
     time.shift(72 * HOUR)
     with strict.app_context():
         assert prune()["users"] == 1
