@@ -217,7 +217,11 @@ def add_pepper(app: Flask) -> None:
 
 @ON_ONE_DATABASE
 @pytest.mark.parametrize(
-    "door", ["POST /register", "POST /token", "PUT /account/password", "POST /account/export", "DELETE /account"]
+    "door",
+    [
+        *("POST /register", "POST /token", "POST /password/reset", "PUT /account/password"),
+        *("PUT /account/email", "POST /account/export", "DELETE /account"),
+    ],
 )
 def test_a_password_of_a_megabyte_is_refused_at_once(
     client: Client, door: str, monkeypatch: pytest.MonkeyPatch
