@@ -56,6 +56,7 @@ def wrong(answers: list[tuple[Any, Answer]]) -> list[tuple[str, int]]:
 def test_card_numbers_are_refused_and_stand_in_no_database_and_no_log(
     make_app: Callable[..., Flask], database_url: str, databases: Databases
 ) -> None:
+    """SECURITY 119."""
     app, log = logging_app(make_app)
     client = Client(InProcess(app)).join()
     assert len(BODIES) > 60

@@ -38,6 +38,7 @@ def flood(url: str, answers: list[Answer]) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_reads_are_served_while_log_ins_flood_in(databases: Databases) -> None:
+    """PEERS: elsewhere reads wait a second beside a few log-ins, and seconds in a flood."""
     with databases.copy(POSTGRESQL) as url, serving(url, workers=1, BCRYPT_ROUNDS="11") as node:
         person = Client(OverSocket(node.url)).join()
         assert person.post("/profile", PROFILE).status == 201

@@ -43,7 +43,7 @@ KNOWN_HEADERS = {
 
 
 def test_every_answer_has_the_headers_that_protect_it(person: Client) -> None:
-    """The inspector looks at them; here is one answer of every kind."""
+    """SECURITY 142: the inspector looks at them; here is one answer of every kind."""
     inspector = Inspector(person)
     inspector.send("POST", "/profile", PROFILE, expect=201)
     inspector.send("POST", "/profile", PROFILE, expect=409)
@@ -107,6 +107,7 @@ def test_the_page_of_the_documentation_runs_nothing_from_elsewhere(client: Clien
 
 @ON_ONE_DATABASE
 def test_no_header_tells_what_the_service_is_made_of(person: Client) -> None:
+    """SECURITY 131."""
     for method, path in [*BODILESS, *((place.method, place.path) for place in PLACES)]:
         headers = person.send(method, path).headers
         assert {name.lower() for name, _ in headers} <= KNOWN_HEADERS, (path, headers)

@@ -46,6 +46,7 @@ def is_right_type(pointer: str, value: Any) -> bool:
 
 @ON_ONE_DATABASE
 def test_no_type_is_taken_for_another(person: Client) -> None:
+    """SECURITY 14: each type at each field of each body."""
     inspector = Inspector(person)
     for place in PLACES:
         for pointer in fields_of(place):

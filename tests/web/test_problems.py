@@ -24,6 +24,7 @@ SOME_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
 
 
 def test_each_refusal_comes_with_its_status_and_its_code(person: Client) -> None:
+    """SECURITY 130, 131: the inspector looks at its shape, and at what it gives away."""
     person.post("/profile", PROFILE)
     person.post("/profile/payment_info", PAYMENT)
     taken = {"username": person.username.upper(), "email": person.email.upper(), "password": person.password}
@@ -94,6 +95,7 @@ def test_every_fault_of_a_body_is_told_at_once(client: Client) -> None:
 def test_an_unforeseen_failure_says_nothing_but_its_request_id(
     make_app: Callable[..., Flask], app_env: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """SECURITY 131."""
     app = make_app(app_env=app_env)
 
     def fail() -> str:
@@ -126,7 +128,7 @@ def test_a_part_that_is_missing_is_503_and_says_when_to_come_back(app: Flask, pe
 
 @ON_ONE_DATABASE
 def test_every_endpoint_but_the_public_ones_asks_for_a_token(app: Flask, newcomer: Callable[[], Client]) -> None:
-    """The map of the application is walked, so that no endpoint is forgotten."""
+    """SECURITY 96: the map of the application is walked, so that no endpoint is forgotten."""
     stranger, inspector, guarded = newcomer(), Inspector(newcomer()), set()
     for method, rule, path in endpoints(app):
         if PUBLIC.fullmatch(rule):
