@@ -7,7 +7,6 @@ master key made once (mode 0600) spare the newcomer the set-up.
 """
 
 import base64
-import binascii
 import contextlib
 import json
 import os
@@ -18,12 +17,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+import psycopg
 from environs import EnvValidationError, FileAwareEnv, ValidationError
 from marshmallow.validate import Equal, OneOf, Range, Regexp
 from phonenumbers import SUPPORTED_REGIONS
-from sqlalchemy import make_url
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from user_service.doors import Rate, parse_limits
@@ -47,6 +48,14 @@ MAX_KEY_ID = 32  # shorter than a key, so that a key in its place is never print
 ORIGIN = re.compile(
     r"(https(?!.*:443$)|http(?!.*:80$))://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
 )
+# What is put into headers, tokens and mails as it stands: no user, no query, nothing beyond ASCII (RFC 3986, 3).
+WEB_ADDRESS = re.compile(
+    r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+    r"(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
+)
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# Bytes that are not UTF-8 come out of the environment as halves of characters.
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
 FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first try: make run (APP_ENV=development)."
 
 
@@ -60,14 +69,18 @@ class ConfigurationError(Exception):
 
 
 class _Env(FileAwareEnv):
-    """A file that cannot be read is a fault among the others."""
+    """A value that cannot be read is a fault among the others."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         try:
-            return super()._get_value(env_key, default)
+            value = super()._get_value(env_key, default)
         except (ValueError, OSError):
             self._errors[env_key].append(f"{env_key}_FILE must name a file that can be read")
             return default
+        if isinstance(value, str) and NO_TEXT.search(value):
+            self._errors[env_key].append("it must be text in UTF-8, without a NUL")
+            return default
+        return value
 
 
 def load() -> Settings:
@@ -134,18 +147,21 @@ def _not_empty(value: str) -> None:
 
 def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
     def check(value: str) -> None:
-        try:
-            parts = urlsplit(value)
-        except ValueError:  # such as a bracket that is never closed
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        if not _is_web_address(value, WEB_ADDRESS):
             raise ValidationError("it must be an absolute http or https URL, such as https://users.example.com")
 
     return _required(env.str, name, default, check).rstrip("/")
 
 
+def _is_web_address(text: str, pattern: re.Pattern[str]) -> bool:
+    try:
+        return pattern.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # such as a port above 65535, or no IPv6 address between the brackets
+        return False
+
+
 def _redis_url(value: str | None) -> None:
-    if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+    if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
         raise ValidationError("it must begin with redis://, rediss:// or unix://")
 
 
@@ -160,9 +176,9 @@ def _origins(text: str, *, is_local: bool) -> tuple[str, ...]:
     origins = tuple(filter(None, map(str.strip, text.split(","))))
     if "*" in origins and not is_local:
         raise ValidationError("* lets every page in; name the origins")
-    for origin in origins:
-        if origin != "*" and not ORIGIN.fullmatch(origin):
-            raise ValidationError(f"{origin!r} is no origin; write it as browsers do: https://shop.example.com")
+    for number, origin in enumerate(origins, 1):
+        if origin != "*" and not _is_web_address(origin, ORIGIN):  # it is not shown: a password may stand in it
+            raise ValidationError(f"number {number} is no origin; write it as browsers do: https://shop.example.com")
     return origins
 
 
@@ -198,11 +214,31 @@ def _database_url(env: FileAwareEnv, is_local: bool) -> str:
             raise ValidationError("it must be a URL, such as postgresql://user@host/database") from None
         if url.drivername not in ("postgresql+psycopg", "sqlite"):
             raise ValidationError("it must begin with postgresql:// or sqlite:///")
-        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        if url.get_backend_name() == "sqlite" and not _names_a_file(url):
             raise ValidationError("SQLite needs a file: sqlite:////absolute/path")
+        if "\0" in unquote(value) or not _is_taken_by_the_driver(url):
+            raise ValidationError("the driver does not take its host, its port or what stands after the question mark")
 
     default = f"sqlite:///{INSTANCE / 'user_service.sqlite3'}" if is_local else None
     return _with_driver(_required(env.str, "DATABASE_URL", default, check))
+
+
+def _names_a_file(url: URL) -> bool:
+    """What SQLite keeps in memory every connection would have for itself."""
+    return bool(url.database) and ":memory:" not in str(url.database) and url.query.get("mode") != "memory"
+
+
+def _is_taken_by_the_driver(url: URL) -> bool:
+    """Whether a connection can be tried; nobody is connected to."""
+    try:
+        _, arguments = url.get_dialect()().create_connect_args(url)
+        if url.get_backend_name() == "sqlite":
+            return True
+        make_conninfo(**arguments)  # it knows the names of the options, and not what they may say
+        ports = [int(port) for port in str(arguments.get("port", "")).split(",") if port]
+    except (ArgumentError, ValueError, psycopg.Error):
+        return False
+    return all(0 < port <= 65_535 for port in ports) and arguments.get("sslmode", "prefer") in SSL_MODES
 
 
 def _with_driver(url: str) -> str:
@@ -212,7 +248,11 @@ def _with_driver(url: str) -> str:
 
 
 def _master_keys(env: FileAwareEnv, is_local: bool) -> dict[str, bytes]:
-    default = _development_master_keys() if is_local and not _is_given("MASTER_KEYS") else None
+    try:
+        default = _development_master_keys() if is_local and not _is_given("MASTER_KEYS") else None
+    except (OSError, ValueError):
+        env._errors["MASTER_KEYS"].append(f"{INSTANCE / 'master_keys'} can be neither read nor made; set MASTER_KEYS")
+        return {}
     text = _required(env.str, "MASTER_KEYS", default, _parse_master_keys)
     try:
         return _parse_master_keys(text)
@@ -232,7 +272,7 @@ def _parse_master_keys(text: str) -> dict[str, bytes]:
         key_id, separator, encoded = entry.strip().partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:
             key = b""
         if not separator or not key_id.replace("-", "").replace("_", "").isalnum() or len(key_id) > MAX_KEY_ID:
             raise ValidationError("each entry must read id:base64-of-32-bytes, separated by commas")
@@ -268,9 +308,8 @@ def _required(read: Callable[..., Any], name: str, default: str | None, check: C
 
 
 def _describe(faults: Any) -> list[str]:
-    return [
-        f"{name}: {' '.join(_advice(name, str(message)) for message in messages)}" for name, messages in faults.items()
-    ]
+    """The first fault of each; what follows from it would only confuse."""
+    return [f"{name}: {_advice(name, str(messages[0]))}" for name, messages in faults.items()]
 
 
 def _advice(name: str, message: str) -> str:

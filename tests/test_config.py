@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ import config
 from config import ConfigurationError
 from user_service import Settings
 from user_service.doors import Rate
+from user_service.settings import MEANINGS
 
 Load = Callable[..., Settings]
 
@@ -47,28 +49,58 @@ SWITCHES = {
     "RATELIMIT_ENABLED": "ratelimit_enabled",
 }
 OFF_AT_FIRST = {"REQUIRE_EMAIL_VERIFICATION": "require_email_verification"}
+WRONG_ADDRESSES = [
+    *("", "users.example.com", "ftp://a.example", "https://", "https://[::1", "https://a.example/?x=1", "//a.example"),
+    *("https://a:x", "https://a a", "https://a:99999", "https://a:0", "https://a:", "https://u:p@a", "https://@a"),
+    *(
+        "https://:8000",
+        "https://a?",
+        "https://a#",
+        "https://a/ b",
+        "https://a\\b",
+        "https://é",
+        "https://a/é",
+        "HTTPS://a",
+    ),
+    *("https://a\n", "https://a\n/b", "https://a/\x01", "https://a/%zz", "https://a,b", 'https://a"', "https://<a>"),
+    *("https://[::1]a", "https://[::1%25eth0]", "https://[a.b]", "https://.", "https://a..b", "https://a:٣"),
+]
 # Name: the setting, what it is with REQUIRED alone, what is taken, what is refused.
 TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "APP_ENV": ("app_env", "production", ["production"], ["prod", "Production", "", "debug"]),
     "DATABASE_URL": (
         *("database_url", "postgresql+psycopg://owner:hunter2-canary@db.example/users"),
-        ["postgresql+psycopg://u@h/d", "sqlite:////var/lib/users.sqlite3"],
+        [
+            *("postgresql+psycopg://u@h/d", "sqlite:////var/lib/users.sqlite3", "postgresql+psycopg://u@[::1]:5433/d"),
+            *("postgresql+psycopg://u@/d?host=/run/postgresql", "postgresql+psycopg://u@/d?host=a:5432&host=b"),
+            *("postgresql+psycopg://u@/d?host=a,b&port=5432,5433", "postgresql+psycopg://u@h/d?sslmode=verify-full"),
+        ],
         [
             *("", "mysql://u@h/d", "users.sqlite3", "sqlite://", "sqlite:///:memory:", "postgresql://u@h:port/d"),
             *("postgresql://u:hunter2@canary:x@h/d", "postgresql+psycopg2://u@h/d", "postgresql+asyncpg://u@h/d"),
+            *(
+                "postgresql://u@h:99999/d",
+                "postgresql://u@h:-1/d",
+                "postgresql://u@h/d?port=x",
+                "postgresql://u@h/d%00",
+            ),
+            *(
+                "postgresql://u@h/d?host=a:1&host=b:99999",
+                "postgresql://u@h/d?sslmode=verify_full",
+                "postgresql://u@h/d?x=1",
+            ),
+            *("postgresql://u@h/d?autocommit=true", "postgresql://u@h/d?prepare_threshold=5", "sqlite:////d/f%00"),
+            *("sqlite://h/f", "sqlite:////d/f?timeout=x", "sqlite:////d/f?check_same_thread=x"),
+            *("sqlite:///file::memory:?uri=true", "sqlite:///file:f?mode=memory&uri=true"),
         ],
     ),
     "PUBLIC_URL": (
-        *("public_url", "https://users.example.com", ["https://a.example/api", "http://10.0.0.1:8000"]),
+        *("public_url", "https://users.example.com"),
         [
-            "",
-            "users.example.com",
-            "ftp://a.example",
-            "https://",
-            "https://[::1",
-            "https://a.example/?x=1",
-            "//a.example",
+            *("https://a.example/api", "http://10.0.0.1:8000", "http://[::1]:8000", "http://user_service:65535"),
+            *("https://A.example", "https://xn--bcher-kva.example/a%20b"),
         ],
+        WRONG_ADDRESSES,
     ),
     "JWT_ISSUER": ("jwt_issuer", "https://users.example.com", ["https://id.example.com", "users"], [""]),
     "JWT_AUDIENCE": ("jwt_audience", "https://users.example.com", ["shop"], [""]),
@@ -78,7 +110,7 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
         *("mail_from", None, ["no-reply@example.com", "User Service <no-reply@example.com>"]),
         ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com"],
     ),
-    "LINK_BASE_URL": ("link_base_url", None, ["https://shop.example.com/mail"], ["", "shop.example.com", "https://"]),
+    "LINK_BASE_URL": ("link_base_url", None, ["https://shop.example.com/mail"], WRONG_ADDRESSES),
     "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
     "LIMITS": (
         *("limits", {}, []),
@@ -93,6 +125,7 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
             *("*", "https://a.example,*", "a.example", "https://a.example/", "https://A.example", "https://", "null"),
             *("https://a.example:443", "http://a.example:80", "https://*.a.example", "https://a.example b", "file://a"),
             *("https://u@a.example", "https://a.example?x", "https://a.example:0", "https://a.example:port"),
+            *("https://a.example:65536", "http://[::::]"),
         ],
     ),
     "REDIS_URL": ("redis_url", None, ["redis://r/0", "rediss://r:6380/1"], ["", "http://r", "r:6379"]),
@@ -119,6 +152,15 @@ def message_of(load: Load, **variables: str) -> str:
     with pytest.raises(ConfigurationError) as refusal:
         load(**variables)
     return str(refusal.value)
+
+
+def refusal_of(load: Load, **variables: str) -> ConfigurationError | None:
+    """None where the values are taken."""
+    try:
+        load(**variables)
+    except ConfigurationError as error:
+        return error
+    return None
 
 
 def faults(load: Load, **variables: str) -> dict[str, str]:
@@ -246,6 +288,69 @@ def test_a_file_that_cannot_be_read_is_a_fault_among_the_others(load: Load, tmp_
     files = {"DATABASE_URL_FILE": str(tmp_path / "missing"), "MASTER_KEYS_FILE": str(tmp_path)}
     found = faults(load, **files, PUBLIC_URL="https://a.example", PORT="x")
     assert {name.removesuffix("_FILE") for name in found} == {"DATABASE_URL", "MASTER_KEYS", "PORT"}
+
+
+@pytest.mark.parametrize("content", [b"https://\xff.example", b"https://a.example/\0", b"\0"])
+def test_a_file_that_holds_no_text_is_a_fault(load: Load, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "address").write_bytes(content)
+    del (others := dict(REQUIRED))["PUBLIC_URL"]
+    assert list(faults(load, **others, PUBLIC_URL_FILE=str(tmp_path / "address"))) == ["PUBLIC_URL"]
+
+
+def test_a_value_that_is_no_text_is_a_fault(load: Load) -> None:
+    """Python lets bytes that are not UTF-8 through as halves of characters, and every token would fail."""
+    assert refused(load, [(name, "https://a.example/\udcff") for name in MEANINGS]) == []
+
+
+def test_a_setting_is_told_of_once(load: Load) -> None:
+    assert message_of(load, DATABASE_URL_FILE="/no/such/file").count("set;") == 2  # of the two others that are required
+    assert "not set" not in faults(load, **REQUIRED, SMTP_URL="smtp://m", MAIL_FROM="x")["MAIL_FROM"]
+
+
+@pytest.mark.parametrize("key", ["AAé=", f"{encoded(KEY)}é", "=", "\u2028", "A" * 10_000])
+def test_a_master_key_that_is_no_base64_is_a_fault_among_the_others(load: Load, key: str) -> None:
+    assert set(faults(load, **{**REQUIRED, "MASTER_KEYS": f"a:{key}", "PORT": "x"})) == {"MASTER_KEYS", "PORT"}
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_development_key_that_cannot_be_read_or_made_is_a_fault(load: Load, content: bytes | None) -> None:
+    """A file stands where the folder would be made, or the key is no text."""
+    if content is None:
+        config.INSTANCE.write_text("")
+    else:
+        config.INSTANCE.mkdir()
+        (config.INSTANCE / "master_keys").write_bytes(content)
+    assert set(faults(load, APP_ENV="development", PORT="x")) == {"MASTER_KEYS", "PORT"}
+
+
+ODD = [
+    *("", " ", "é", "\udcff", "١", "1_0", "9" * 5000, "-1", "nan", "true", "[", "[::1", "://", "://[", "a:b", ",", "="),
+    *("\n", "\x01", "\u2028", "%", "%00", "${PATH}", "{}", "unix:", "http://[::1", "http://u:hunter2-canary@h:x"),
+    *(
+        "https://u:hunter2-canary@h",
+        "redis://u:hunter2-canary@h:x",
+        "redis://u:hunter2-canary@[::1",
+        "a:hunter2-canary",
+    ),
+    *(
+        "redis://h?password=hunter2-canary&foo=1",
+        "unix:?password=hunter2-canary",
+        "postgresql://u:hunter2-canary@h/d?x=1",
+    ),
+    *("postgresql://u:hunter2-canary@h:99999/d", "sqlite:///hunter2-canary?mode=memory", "smtp://u:hunter2-canary@[h"),
+    *("hunter2-canary" * 4 + ":x", f"a:{encoded(KEY)},a:{encoded(KEY)}", f"a:{encoded(KEY)}é", "User <hunter2-canary>"),
+]
+
+
+@pytest.mark.parametrize("name", ["FLASK_DEBUG", *MEANINGS])
+@pytest.mark.parametrize("app_env", ["production", "development"])
+def test_no_value_however_odd_raises_anything_else_or_is_shown(load: Load, name: str, app_env: str) -> None:
+    """What names limits is no secret, and is shown."""
+    for value in ODD:
+        refusal = refusal_of(load, **{**REQUIRED, "APP_ENV": app_env, "MAIL_FROM": "a@b.com", name: value})
+        if refusal is not None:
+            assert [fault.partition(":")[0] for fault in refusal.faults] == [name], value
+            assert name == "LIMITS" or not re.search(f"hunter2|{encoded(KEY)}", str(refusal)), value
 
 
 def test_no_setting_and_no_message_shows_a_secret(load: Load) -> None:
