@@ -30,6 +30,7 @@ from sqlalchemy.exc import ArgumentError
 from user_service.doors import Rate, parse_limits
 from user_service.mail.configuration import check_sender, check_smtp_url
 from user_service.settings import Settings
+from user_service.windows import check_redis_url
 
 INSTANCE = Path(__file__).resolve().parent / "instance"
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104  # in production a container or a proxy decides who gets through
@@ -125,7 +126,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         "login_attempts_per_account": env.int("LOGIN_ATTEMPTS_PER_ACCOUNT", 10, validate=Range(1, 100)),
         "default_region": env.str("DEFAULT_REGION", "US", validate=OneOf(sorted(SUPPORTED_REGIONS))),
         "max_sessions_per_user": env.int("MAX_SESSIONS_PER_USER", 100, validate=Range(1, 10_000)),
-        "redis_url": env.str("REDIS_URL", None, validate=_redis_url),
+        "redis_url": env.str("REDIS_URL", None, validate=_checked_by(check_redis_url)),
         "ratelimit_enabled": env.bool("RATELIMIT_ENABLED", True),
         "limits": env.limits("LIMITS", ""),
         "cors_origins": env.origins("CORS_ORIGINS", "", is_local=is_local),
@@ -158,11 +159,6 @@ def _is_web_address(text: str, pattern: re.Pattern[str]) -> bool:
         return pattern.fullmatch(text) is not None and urlsplit(text).port != 0
     except ValueError:  # such as a port above 65535, or no IPv6 address between the brackets
         return False
-
-
-def _redis_url(value: str | None) -> None:
-    if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValidationError("it must begin with redis://, rediss:// or unix://")
 
 
 def _limits(text: str) -> dict[str, Rate]:

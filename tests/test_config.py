@@ -128,7 +128,38 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
             *("https://a.example:65536", "http://[::::]"),
         ],
     ),
-    "REDIS_URL": ("redis_url", None, ["redis://r/0", "rediss://r:6380/1"], ["", "http://r", "r:6379"]),
+    "REDIS_URL": (
+        *("redis_url", None),
+        [
+            *("redis://r/0", "rediss://r:6380/1", "redis://[::1]:6379", "redis://u:p%40@r?db=1", "unix:///run/r?db=1"),
+            "rediss://r?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.crt",
+        ],
+        [
+            *(
+                "",
+                "http://r",
+                "r:6379",
+                "redis:r",
+                "unix:/r",
+                "unix:",
+                "unix://",
+                "unix://r",
+                "redis://[::1",
+                "redis://r:x",
+            ),
+            *(
+                "redis://r:99999",
+                "redis://a..b",
+                "redis://" + "a" * 64,
+                "redis://é..",
+                "redis://r?foo=1",
+                "unix:///r?foo=1",
+            ),
+            *("redis://r?socket_timeout=x", "redis://r?socket_timeout=60", "redis://r?retry=1", "redis://r?encoding=x"),
+            *("redis://r?db=x", "redis://r?protocol=9", "redis://r?ssl_cert_reqs=none", "rediss://r?ssl_cert_reqs=x"),
+            "rediss://r?ssl_keyfile=%00",
+        ],
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 import structlog
@@ -27,6 +28,11 @@ PROBE_SECONDS = 1.0  # between two attempts to get Redis back
 THREADS = 32  # as many as a worker has requests at a time
 MAX_WINDOWS = 100_000
 PREFIX = "limit:"
+# What a URL may ask for. Waits and retries are the service's own, and most of what redis-py takes besides is no text.
+OPTIONS = {
+    *("client_name", "db", "health_check_interval", "password", "protocol", "ssl_ca_certs", "ssl_ca_path"),
+    *("ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile", "ssl_password", "username"),
+}
 
 # One round trip for all limits of a request, by the clock of Redis: the clocks of the nodes need not agree.
 SCRIPT = """
@@ -54,6 +60,21 @@ return answer
 """
 
 log = structlog.get_logger("limits")
+
+
+def check_redis_url(url: str) -> None:
+    """Raises ValueError with a message for the operator. Nobody is connected to."""
+    if not OPTIONS.issuperset(parse_qs(url.partition("?")[2])):
+        raise ValueError(f"after the question mark it may say {', '.join(sorted(OPTIONS))}")
+    try:
+        parts = urlsplit(url)
+        is_complete = "\0" not in unquote(url) and (parts.scheme != "unix" or bool(parts.path))
+        (parts.hostname or "").encode("idna")
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (redis.RedisError, ValueError, TypeError):  # such as a port that is no number, or TLS for a plain connection
+        is_complete = False
+    if not is_complete:
+        raise ValueError("it must read redis://user:password@host:6379/0, rediss://… or unix:///path")
 
 
 class NoConnectionYet(Exception):
