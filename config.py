@@ -15,6 +15,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -54,6 +55,8 @@ WEB_ADDRESS = re.compile(
     r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
     r"(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
 )
+HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+SOCKET_FILE = re.compile(r"unix:(//)?/[^/\s]\S{0,99}")  # the kernel takes 107 bytes
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # Bytes that are not UTF-8 come out of the environment as halves of characters.
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -92,6 +95,7 @@ def load() -> Settings:
     env = _Env(eager=False, strip_whitespace=True)
     env.add_parser("limits", _limits)
     env.add_parser("origins", _origins)
+    env.add_parser("address", _address)
     values = _read(env)
     try:
         env.seal()
@@ -133,7 +137,7 @@ def _read(env: FileAwareEnv) -> dict[str, Any]:
         **_mail(env),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "port": port,
-        "bind": env.str("BIND", "127.0.0.1" if is_local else ALL_INTERFACES, validate=_not_empty),
+        "bind": env.address("BIND", "127.0.0.1" if is_local else ALL_INTERFACES),
         "web_concurrency": workers,
         "database_pool_size": env.int("DATABASE_POOL_SIZE", max(2, min(8, 32 // workers)), validate=Range(1, 100)),
         "database_prepare": env.bool("DATABASE_PREPARE", True),
@@ -158,6 +162,21 @@ def _is_web_address(text: str, pattern: re.Pattern[str]) -> bool:
     try:
         return pattern.fullmatch(text) is not None and urlsplit(text).port != 0
     except ValueError:  # such as a port above 65535, or no IPv6 address between the brackets
+        return False
+
+
+def _address(text: str) -> str:
+    """Where to listen. An IPv6 address loses its brackets; gunicorn.conf.py puts them around it again."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not SOCKET_FILE.fullmatch(text) and not HOST_NAME.fullmatch(text) and not _is_ipv6(bare):
+        raise ValidationError("it must be an address without a port, such as 127.0.0.1 or ::1, or unix:/path")
+    return bare
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return IPv6Address(text).scope_id is None  # gunicorn takes no zone
+    except ValueError:
         return False
 
 

@@ -105,7 +105,37 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "JWT_ISSUER": ("jwt_issuer", "https://users.example.com", ["https://id.example.com", "users"], [""]),
     "JWT_AUDIENCE": ("jwt_audience", "https://users.example.com", ["shop"], [""]),
     "DEFAULT_REGION": ("default_region", "US", ["GB", "BR"], ["UK", "us", "", "USA"]),
-    "BIND": ("bind", "0.0.0.0", ["127.0.0.1", "unix"], [""]),
+    "BIND": (
+        *("bind", "0.0.0.0", ["127.0.0.1", "unix", "localhost", "::", "::1", "::ffff:127.0.0.1", "unix:/run/a.sock"]),
+        [
+            *(
+                "",
+                "[::1",
+                "::1]",
+                "[::1]:80",
+                "127.0.0.1:80",
+                "fe80::1%eth0",
+                "::g",
+                "a b",
+                "a..b",
+                "a" * 64,
+                "a,b",
+                "/a",
+            ),
+            *(
+                "unix:",
+                "unix://",
+                "unix:a",
+                "unix:/",
+                "unix:/a b",
+                "unix:/" + "a" * 101,
+                "fd://3",
+                "tcp://a",
+                "[a]",
+                "é",
+            ),
+        ],
+    ),
     "MAIL_FROM": (
         *("mail_from", None, ["no-reply@example.com", "User Service <no-reply@example.com>"]),
         ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com"],
@@ -336,6 +366,10 @@ def test_a_value_that_is_no_text_is_a_fault(load: Load) -> None:
 def test_a_setting_is_told_of_once(load: Load) -> None:
     assert message_of(load, DATABASE_URL_FILE="/no/such/file").count("set;") == 2  # of the two others that are required
     assert "not set" not in faults(load, **REQUIRED, SMTP_URL="smtp://m", MAIL_FROM="x")["MAIL_FROM"]
+
+
+def test_an_ipv6_address_is_kept_without_brackets(load: Load) -> None:
+    assert load(**REQUIRED, BIND="[::1]").bind == "::1"
 
 
 @pytest.mark.parametrize("key", ["AAé=", f"{encoded(KEY)}é", "=", "\u2028", "A" * 10_000])

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.server import variables_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +52,20 @@ def test_the_master_has_none_of_the_libraries_that_its_workers_are_made_of() -> 
     bind, *modules = told.stdout.split()
     assert bind == "127.0.0.1:8123"
     assert OF_THE_SERVICE.isdisjoint(modules)
+
+
+@pytest.mark.parametrize(
+    ("address", "bind"),
+    [
+        *(("::1", "[::1]:8123"), ("[::]", "[::]:8123"), ("localhost", "localhost:8123")),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ],
+)
+def test_it_listens_on_addresses_of_every_kind(address: str, bind: str) -> None:
+    """Without brackets gunicorn would take a part of the address for the port."""
+    told = settings_of(BIND=address)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split()[0] == bind
 
 
 def test_it_starts_where_python_trusts_no_directory() -> None:
