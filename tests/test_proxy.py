@@ -19,7 +19,10 @@ from tests.support.server import Node, serving
 GET = f"GET {{}} HTTP/1.1\r\nHost: {HOST}\r\n"
 # What no server takes, each by another rule.
 UNREADABLE = {
+    "method": f"G@T / HTTP/1.1\r\nHost: {HOST}\r\n\r\n",
     "length": f"{GET.format('/')}Content-Length: x\r\n\r\n",
+    "chunks": f"{GET.format('/')}Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "header": f"{GET.format('/')}X: {'a' * 20_000}\r\n\r\n",
 }
 
 
@@ -112,6 +115,13 @@ def test_without_any_node_the_proxy_answers_as_the_service_would(proxy: Proxy) -
         answer = Client(lonely.transport()).get("/account")
     assert (answer.status, answer.code) == (503, "service_unavailable")
     assert answer.headers["Retry-After"].isdigit()
+
+
+@pytest.mark.parametrize("request_text", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_refused_in_the_form_of_the_service(proxy: Proxy, request_text: str) -> None:
+    answer = sent(proxy, request_text)
+    assert (answer.status, answer.code) == (400, "bad_request")
+    assert list(problems_with(answer, "GET", "/", public_url="")) == []
 
 
 def test_its_own_answers_are_protected_as_those_of_the_service(proxy: Proxy, visitor: Client) -> None:
