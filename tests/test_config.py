@@ -138,7 +138,7 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     ),
     "MAIL_FROM": (
         *("mail_from", None, ["no-reply@example.com", "User Service <no-reply@example.com>"]),
-        ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com"],
+        ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com", "é@b.com"],
     ),
     "LINK_BASE_URL": ("link_base_url", None, ["https://shop.example.com/mail"], WRONG_ADDRESSES),
     "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
@@ -439,7 +439,8 @@ def test_mail_has_a_server_and_a_sender(load: Load, url: str) -> None:
     "url",
     [
         *("", "mail.example.com", "http://m", "smtp://", "smtp://m:x", "smtp://m/path", "smtp://m?starttls=no"),
-        "smtp://u:hunter2-canary@m?starttls=off",
+        *("smtp://u:hunter2-canary@m?starttls=off", "smtp://u:hunter2-canaryé@m", "smtp://u:hunter2%C3%A9@m"),
+        *("smtp://a..b", "smtp://" + "m" * 64, "smtp://a b", "smtp://m#hunter2", "smtp://m%0a", "smtp://u%0d:p@m"),
     ],
 )
 def test_a_wrong_mail_server_is_refused_and_its_password_not_shown(load: Load, url: str) -> None:

@@ -170,9 +170,13 @@ def test_a_start_in_production_says_the_same(make_app: Callable[..., Flask], mon
     startup._tell_what_is_wrong(app)
     told = {line["check"] for line in log.events("startup.finding")}
     assert {"limits", "master_keys", "public_url"} <= told
-    quiet, silence = logging_app(make_app, app_env="development")
-    startup._tell_what_is_wrong(quiet)
-    assert not silence.events("startup.finding")
+
+
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_elsewhere_a_start_warns_of_limits_that_are_off_alone(make_app: Callable[..., Flask], is_limited: bool) -> None:
+    app, log = logging_app(make_app, app_env="testing", ratelimit_enabled=is_limited)
+    startup._tell_what_is_wrong(app)
+    assert [line["check"] for line in log.events("startup.finding")] == ([] if is_limited else ["limits"])
 
 
 @ON_ONE_DATABASE

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from user_service import background
-from user_service.checks.configuration import check_configuration
+from user_service.checks.configuration import check_configuration, check_limits
 from user_service.checks.database import check_services
 from user_service.errors import DomainError
 from user_service.keys.rotation import find_unusable_master_key
@@ -67,12 +67,14 @@ def _check(app: Flask, turn: int) -> None:
 
 
 def _tell_what_is_wrong(app: Flask) -> None:
-    """What `flask doctor` would find, once for a node that starts in production."""
+    """What `flask doctor` would find, once for a node that starts in production; elsewhere, that limits are off."""
     with app.app_context():
         settings = runtime().settings
-        if settings.app_env != "production":
-            return
-        for finding in [*check_configuration(app, settings, os.environ), *check_services(settings, nodes=1)]:
+        if settings.app_env == "production":
+            findings = [*check_configuration(app, settings, os.environ), *check_services(settings, nodes=1)]
+        else:
+            findings = [] if settings.ratelimit_enabled else list(check_limits(settings))
+        for finding in findings:
             log.warning(
                 "startup.finding",
                 severity=finding.severity.value,

@@ -36,6 +36,10 @@ def test_every_package_is_pinned_to_one_version_by_digest(lock: str) -> None:
     assert loose == []
 
 
+def test_every_run_asks_for_advisories() -> None:
+    assert "make audit" in (ROOT / ".ci" / "run").read_text()
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_known_weaknesses_are_past(lock: str) -> None:
     pinned = dict(REQUIREMENT.match(entry.splitlines()[0]).groups() for entry in requirements(lock))

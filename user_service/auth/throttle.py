@@ -120,16 +120,15 @@ def _enter(account: Account) -> Attempt:
     if attempt is not None:
         return attempt
     if not _waiting.acquire(blocking=False):
-        raise _refusal(account)
+        raise _refusal(attempts.find_counter(account))
     try:
         return _wait_to_enter(account)
     finally:
         _waiting.release()
 
 
-def _refusal(account: Account) -> TooManyAttempts:
-    counter = attempts.find_counter(account)
-    return TooManyAttempts(_seconds_left(counter) if counter is not None else 1)
+def _refusal(counter: Row[Any] | None) -> TooManyAttempts:
+    return TooManyAttempts(max(1, _seconds_left(counter)) if counter is not None else 1)
 
 
 def _wait_to_enter(account: Account) -> Attempt:
@@ -142,7 +141,7 @@ def _wait_to_enter(account: Account) -> Attempt:
             if attempt is not None:
                 return attempt
         elif not _is_undecided(counter) or time.monotonic() > deadline:
-            raise TooManyAttempts(_seconds_left(counter))
+            raise _refusal(counter)
         time.sleep(POLL_SECONDS)
 
 

@@ -28,7 +28,7 @@ def check_configuration(app: Flask, settings: Settings, environment: Mapping[str
             *_public_url(settings),
             *_mail(settings),
             *_secrets(settings),
-            *_limits(settings),
+            *check_limits(settings),
             *_strength(settings),
             *_encryption(settings),
         ]
@@ -87,7 +87,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
             yield warning("passwords", "Redis needs no password.", "Set requirepass, and put it into REDIS_URL.")
 
 
-def _limits(settings: Settings) -> Iterator[Finding]:
+def check_limits(settings: Settings) -> Iterator[Finding]:
     if not settings.ratelimit_enabled:
         what = "RATELIMIT_ENABLED=false: anybody may try as many passwords as the machine can check."
         yield error("limits", what, "Unset RATELIMIT_ENABLED.")
@@ -133,7 +133,7 @@ def _hosts(url: URL) -> list[str]:
 
 def _is_near(host: str | None) -> bool:
     """Whether the host is this machine: a socket, or the loopback."""
-    if not host or host.startswith("/") or host == "localhost":
+    if not host or host.startswith(("/", "unix:")) or host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback

@@ -39,6 +39,7 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = tuple(
 )
 _SEPARATOR = re.compile(r"[\s._·•‧・‒–—−-]", re.UNICODE)
 _RUN = re.compile(r"[0-9](?:[0-9 ]*[0-9])?")
+_WHOLE = re.compile(rf"(?:%B|;)?({_RUN.pattern})(?:[=^].*)?", re.DOTALL)
 _MIN_DIGITS, _MAX_DIGITS = 13, 19
 
 
@@ -48,9 +49,9 @@ def contains_card_number(text: str) -> bool:
 
 
 def is_card_number(text: str) -> bool:
-    """Whether the text as a whole is a card number."""
-    plain = _plain(text).strip()
-    return bool(_RUN.fullmatch(plain)) and _is_card(plain.replace(" ", ""))
+    """Whether the text as a whole is a card number, or what a card's stripe says (ISO/IEC 7813)."""
+    whole = _WHOLE.fullmatch(_plain(text).strip())
+    return whole is not None and _is_card(whole[1].replace(" ", ""))
 
 
 def _plain(text: str) -> str:
