@@ -36,21 +36,13 @@ def _forget_the_service():
 
 _forget_the_service()
 
-
-def _listening(address, port):
-    """As gunicorn writes it: an IPv6 address in brackets, a socket file without a port."""
-    if address.startswith("unix:"):
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 # All workers count into one directory, which lives as long as this master.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 if not Path(os.environ.get(_METRICS, "")).name.startswith(f"{PREFIX}{os.getpid()}-"):
     os.environ[_METRICS] = metrics_directory()
 
 wsgi_app = "wsgi:app"
-bind = _listening(_settings.bind, _settings.port)
+bind = f"[{_settings.bind}]:{_settings.port}" if ":" in _settings.bind else f"{_settings.bind}:{_settings.port}"
 workers = _settings.web_concurrency
 # They outnumber the log-ins that can wait here (security/hashing.py: 24, auth/throttle.py: 24), so reads go on.
 worker_class = Worker

@@ -49,7 +49,7 @@ def test_a_pause_ends_with_the_process() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_node_may_be_stopped_while_it_still_checks_itself(databases: Databases) -> None:
     """In production the first worker asks what `flask doctor` asks, right after its start. `serving` reads the log."""
     production = {"APP_ENV": "production", "BCRYPT_ROUNDS": "10", "PUBLIC_URL": "https://users.example.com"}

@@ -106,7 +106,7 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     "JWT_AUDIENCE": ("jwt_audience", "https://users.example.com", ["shop"], [""]),
     "DEFAULT_REGION": ("default_region", "US", ["GB", "BR"], ["UK", "us", "", "USA"]),
     "BIND": (
-        *("bind", "0.0.0.0", ["127.0.0.1", "unix", "localhost", "::", "::1", "::ffff:127.0.0.1", "unix:/run/a.sock"]),
+        *("bind", "0.0.0.0", ["127.0.0.1", "localhost", "::", "::1", "::ffff:127.0.0.1"]),
         [
             *(
                 "",
@@ -128,7 +128,8 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
                 "unix:a",
                 "unix:/",
                 "unix:/a b",
-                "unix:/" + "a" * 101,
+                "unix:/run/a.sock",
+                "unix",
                 "fd://3",
                 "tcp://a",
                 "[a]",
@@ -138,7 +139,16 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
     ),
     "MAIL_FROM": (
         *("mail_from", None, ["no-reply@example.com", "User Service <no-reply@example.com>"]),
-        ["", "User Service", "a@b", "a@b.com\r\nBcc: c@d.com", "a@b.com, c@d.com", "é@b.com"],
+        [
+            "",
+            "User Service",
+            "a@b",
+            "a@b.com\r\nBcc: c@d.com",
+            "a@b.com, c@d.com",
+            "é@b.com",
+            "a@bücher.example",
+            "a@b.com, é@b.com",
+        ],
     ),
     "LINK_BASE_URL": ("link_base_url", None, ["https://shop.example.com/mail"], WRONG_ADDRESSES),
     "LOG_LEVEL": ("log_level", "INFO", ["DEBUG", "ERROR"], ["debug", "TRACE", ""]),
@@ -184,6 +194,7 @@ TEXTS: dict[str, tuple[str, str | None, list[str], list[str]]] = {
                 "redis://é..",
                 "redis://r?foo=1",
                 "unix:///r?foo=1",
+                "redis://r:",
             ),
             *("redis://r?socket_timeout=x", "redis://r?socket_timeout=60", "redis://r?retry=1", "redis://r?encoding=x"),
             *("redis://r?db=x", "redis://r?protocol=9", "redis://r?ssl_cert_reqs=none", "rediss://r?ssl_cert_reqs=x"),

@@ -56,10 +56,7 @@ def test_the_master_has_none_of_the_libraries_that_its_workers_are_made_of() -> 
 
 @pytest.mark.parametrize(
     ("address", "bind"),
-    [
-        *(("::1", "[::1]:8123"), ("[::]", "[::]:8123"), ("localhost", "localhost:8123")),
-        ("unix:/run/a.sock", "unix:/run/a.sock"),
-    ],
+    [("::1", "[::1]:8123"), ("[::]", "[::]:8123"), ("localhost", "localhost:8123")],
 )
 def test_it_listens_on_addresses_of_every_kind(address: str, bind: str) -> None:
     """Without brackets gunicorn would take a part of the address for the port."""

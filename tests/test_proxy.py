@@ -173,6 +173,7 @@ def test_who_gets_no_answer_has_the_id_that_the_node_was_given(proxy: Proxy) -> 
         node = Node(listener.getsockname()[1], proxy.process, proxy.authority)
         with proxying([node]) as lonely:
             asking = threads.submit(Client(lonely.transport()).post, "/token", {})
+            listener.settimeout(60)
             connection, _ = listener.accept()
             with connection:
                 given = re.search(rb"X-Request-ID: ([0-9a-f]{32})\r\n", connection.recv(65_536))

@@ -5,6 +5,7 @@ the process would be aborted in the middle of its exit.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 STOP_SECONDS = 5.0
@@ -28,5 +29,6 @@ def pause(seconds: float) -> bool:
 def stop() -> None:
     """Let each come to its end. One that a database holds up for longer may be cut off: it only waits."""
     _stopping.set()
+    deadline = time.monotonic() + STOP_SECONDS
     for thread in _threads:
-        thread.join(STOP_SECONDS)
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -81,7 +81,7 @@ MEANINGS = {
     "LINK_BASE_URL": "where mailed links lead, a front end of yours",
     "TRUSTED_PROXIES": "how many hops of `X-Forwarded-For` are believed",
     "PORT": "where it listens",
-    "BIND": "on which address, or `unix:/path`",
+    "BIND": "on which address",
     "WEB_CONCURRENCY": "worker processes",
     "DATABASE_POOL_SIZE": "connections in each of a worker's two pools",
     "DATABASE_PREPARE": "`false` behind a transaction-pooling PgBouncer before 1.21",

@@ -30,8 +30,9 @@ MAX_WINDOWS = 100_000
 PREFIX = "limit:"
 # What a URL may ask for. Waits and retries are the service's own, and most of what redis-py takes besides is no text.
 OPTIONS = {
-    *("client_name", "db", "health_check_interval", "password", "protocol", "ssl_ca_certs", "ssl_ca_path"),
-    *("ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile", "ssl_password", "username"),
+    *("client_name", "db", "health_check_interval", "max_connections", "password", "protocol", "socket_keepalive"),
+    *("ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"),
+    *("ssl_min_version", "ssl_password", "username"),
 }
 
 # One round trip for all limits of a request, by the clock of Redis: the clocks of the nodes need not agree.
@@ -68,7 +69,8 @@ def check_redis_url(url: str) -> None:
         raise ValueError(f"after the question mark it may say {', '.join(sorted(OPTIONS))}")
     try:
         parts = urlsplit(url)
-        is_complete = "\0" not in unquote(url) and (parts.scheme != "unix" or bool(parts.path))
+        is_readable = "\0" not in unquote(url) and not parts.netloc.endswith(":")
+        is_complete = is_readable and (parts.scheme != "unix" or bool(parts.path))
         (parts.hostname or "").encode("idna")
         redis.ConnectionPool.from_url(url).make_connection()
     except (redis.RedisError, ValueError, TypeError):  # such as a port that is no number, or TLS for a plain connection

@@ -168,5 +168,5 @@ def test_the_document_tells_the_maxima(client: Client) -> None:
         for name in schema["properties"]
         if schema["properties"][name].get("type") == "string"
     }
-    expected = {"username": 64, "email": 254, "password": 4096, "name": 200, "phone": 40, "last4": 4, **OF_PAYMENT}
+    expected = {"username": 64, "email": 254, "password": 3072, "name": 200, "phone": 40, "last4": 4, **OF_PAYMENT}
     assert documented == expected

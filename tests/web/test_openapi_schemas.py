@@ -16,7 +16,7 @@ CONTROL = r"\u0000-\u001f\u007f-\u009f"
 NO_CONTROL = f"^[^{CONTROL}]*$"
 VISIBLE = rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"
 LINES = VISIBLE.replace(r"\u0000-\u001f", r"\u0000-\u0009\u000b\u000c\u000e-\u001f")
-PASSWORD = {"type": "string", "format": "password", "maxLength": 4096, "pattern": NO_CONTROL}
+PASSWORD = {"type": "string", "format": "password", "maxLength": 3072, "pattern": NO_CONTROL}
 # By schema and member; what explains is left out.
 FIELDS: dict[str, dict[str, Any]] = {
     "RegisterRequest": {

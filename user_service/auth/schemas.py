@@ -16,7 +16,7 @@ from user_service.web.schema import Moment, Schema, Text, refusal
 USER_ID = "01939b1c-8a4e-7c1f-9d37-6f1f0c2a7b11"
 SESSION_ID = "01939b1c-8a4e-7d52-8f0e-0b6c5d1e2a90"
 ANY_TEXT = "At most 1,024 bytes in UTF-8, composed (NFC). Never trimmed or cut."
-MOST_SPELLED = 4 * MAX_PASSWORD_BYTES  # no character is spelled with more than four
+MOST_SPELLED = 3 * MAX_PASSWORD_BYTES  # decomposed, UTF-8 grows threefold at most (UAX 15, maximum expansion factors)
 NEW_PASSWORD = {
     "settings": {"minLength": "password_min_length"},
     "description": f"{ANY_TEXT} Common ones are refused, and those that hold the username or the e-mail address.",
@@ -63,7 +63,7 @@ class Password(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         password = super()._deserialize(value, attr, data, **kwargs)
-        if len(password) > MOST_SPELLED or len(normalize(password).encode()) > MAX_PASSWORD_BYTES:
+        if len(password.encode()) > MOST_SPELLED or len(normalize(password).encode()) > MAX_PASSWORD_BYTES:
             raise refusal("password_too_long", "Use at most 1,024 bytes.")
         return password
 

@@ -133,7 +133,7 @@ def _hosts(url: URL) -> list[str]:
 
 def _is_near(host: str | None) -> bool:
     """Whether the host is this machine: a socket, or the loopback."""
-    if not host or host.startswith(("/", "unix:")) or host == "localhost":
+    if not host or host.startswith("/") or host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback

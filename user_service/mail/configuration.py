@@ -33,13 +33,8 @@ def needs_starttls(url: str) -> bool:
 def check_sender(text: str) -> None:
     """Raises ValueError with a message for the operator."""
     found = getaddresses([text]) if text.isprintable() else []
+    address = found[0][1] if len(found) == 1 and found[0][1].isascii() else ""  # servers without SMTPUTF8 take no other
     try:
-        validate_email(
-            found[0][1] if len(found) == 1 else "",
-            check_deliverability=False,
-            strict=True,
-            test_environment=True,
-            allow_smtputf8=False,
-        )
+        validate_email(address, check_deliverability=False, strict=True, test_environment=True)
     except EmailNotValidError:
         raise ValueError("it must be an address, such as User Service <no-reply@example.com>") from None
