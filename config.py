@@ -15,22 +15,17 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import psycopg
 from environs import EnvValidationError, FileAwareEnv, ValidationError
 from marshmallow.validate import Equal, OneOf, Range, Regexp
 from phonenumbers import SUPPORTED_REGIONS
-from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-from user_service.doors import Rate, parse_limits
+from user_service.doors import parse_limits
 from user_service.mail.configuration import check_sender, check_smtp_url
 from user_service.settings import Settings
+from user_service.urls import check_database_url, check_web_address, parse_bind, parse_origins, with_driver
 from user_service.windows import check_redis_url
 
 INSTANCE = Path(__file__).resolve().parent / "instance"
@@ -46,17 +41,6 @@ REQUIRED = {
 }
 MAKE_ONE = "make one with: openssl rand -base64 32"
 MAX_KEY_ID = 32  # shorter than a key, so that a key in its place is never printed as an id
-# Scheme and host in lower case, a port unless it is the scheme's own, no path (RFC 6454, 6.2).
-ORIGIN = re.compile(
-    r"(https(?!.*:443$)|http(?!.*:80$))://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
-)
-# What is put into headers, tokens and mails as it stands: no user, no query, nothing beyond ASCII (RFC 3986, 3).
-WEB_ADDRESS = re.compile(
-    r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
-    r"(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
-)
-HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # Bytes that are not UTF-8 come out of the environment as halves of characters.
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 FIRST_TRY = "Every name may end in _FILE and name a file instead. For a first try: make run (APP_ENV=development)."
@@ -92,9 +76,9 @@ def load() -> Settings:
     Raises ConfigurationError, whose message is ready to be printed.
     """
     env = _Env(eager=False, strip_whitespace=True)
-    env.add_parser("limits", _limits)
-    env.add_parser("origins", _origins)
-    env.add_parser("address", _address)
+    env.add_parser("limits", _parsed_by(parse_limits))
+    env.add_parser("origins", _parsed_by(parse_origins))
+    env.add_parser("address", _parsed_by(parse_bind))
     values = _read(env)
     try:
         env.seal()
@@ -150,53 +134,17 @@ def _not_empty(value: str) -> None:
 
 
 def _url(env: FileAwareEnv, name: str, default: str | None) -> str:
-    def check(value: str) -> None:
-        if not _is_web_address(value, WEB_ADDRESS):
-            raise ValidationError("it must be an absolute http or https URL, such as https://users.example.com")
-
-    return _required(env.str, name, default, check).rstrip("/")
+    return _required(env.str, name, default, _checked_by(check_web_address)).rstrip("/")
 
 
-def _is_web_address(text: str, pattern: re.Pattern[str]) -> bool:
-    try:
-        return pattern.fullmatch(text) is not None and urlsplit(text).port != 0
-    except ValueError:  # such as a port above 65535, or no IPv6 address between the brackets
-        return False
+def _parsed_by(parse: Callable[..., Any]) -> Callable[..., Any]:
+    def parsed(text: str, **options: Any) -> Any:
+        try:
+            return parse(text, **options)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
-
-def _address(text: str) -> str:
-    """Where to listen. An IPv6 address loses its brackets; gunicorn.conf.py puts them around it again.
-
-    No socket file: gunicorn believes whoever reaches it by one, whatever their headers claim (SCRIPT_NAME, the scheme).
-    """
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if text == "unix" or not (HOST_NAME.fullmatch(text) or _is_ipv6(bare)):  # gunicorn would make it a socket file
-        raise ValidationError("it must be an address without a port, such as 127.0.0.1 or ::1")
-    return bare
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return IPv6Address(text).scope_id is None  # gunicorn takes no zone
-    except ValueError:
-        return False
-
-
-def _limits(text: str) -> dict[str, Rate]:
-    try:
-        return parse_limits(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def _origins(text: str, *, is_local: bool) -> tuple[str, ...]:
-    origins = tuple(filter(None, map(str.strip, text.split(","))))
-    if "*" in origins and not is_local:
-        raise ValidationError("* lets every page in; name the origins")
-    for number, origin in enumerate(origins, 1):
-        if origin != "*" and not _is_web_address(origin, ORIGIN):  # it is not shown: a password may stand in it
-            raise ValidationError(f"number {number} is no origin; write it as browsers do: https://shop.example.com")
-    return origins
+    return parsed
 
 
 def _mail(env: FileAwareEnv) -> dict[str, Any]:
@@ -214,54 +162,12 @@ def _mail(env: FileAwareEnv) -> dict[str, Any]:
 
 
 def _checked_by(check: Callable[[str], None]) -> Callable[[str | None], None]:
-    def validate(value: str | None) -> None:
-        try:
-            check(value or "")
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-    return validate
+    return lambda value: _parsed_by(check)(value or "")
 
 
 def _database_url(env: FileAwareEnv, is_local: bool) -> str:
-    def check(value: str) -> None:
-        try:
-            url = make_url(_with_driver(value))
-        except (ArgumentError, ValueError):
-            raise ValidationError("it must be a URL, such as postgresql://user@host/database") from None
-        if url.drivername not in ("postgresql+psycopg", "sqlite"):
-            raise ValidationError("it must begin with postgresql:// or sqlite:///")
-        if url.get_backend_name() == "sqlite" and not _names_a_file(url):
-            raise ValidationError("SQLite needs a file: sqlite:////absolute/path")
-        if "\0" in unquote(value) or not _is_taken_by_the_driver(url):
-            raise ValidationError("the driver does not take its host, its port or what stands after the question mark")
-
     default = f"sqlite:///{INSTANCE / 'user_service.sqlite3'}" if is_local else None
-    return _with_driver(_required(env.str, "DATABASE_URL", default, check))
-
-
-def _names_a_file(url: URL) -> bool:
-    """What SQLite keeps in memory every connection would have for itself."""
-    return bool(url.database) and ":memory:" not in str(url.database) and url.query.get("mode") != "memory"
-
-
-def _is_taken_by_the_driver(url: URL) -> bool:
-    """Whether a connection can be tried; nobody is connected to."""
-    try:
-        _, arguments = url.get_dialect()().create_connect_args(url)
-        if url.get_backend_name() == "sqlite":
-            return True
-        make_conninfo(**arguments)  # it knows the names of the options, and not what they may say
-        ports = [int(port) for port in str(arguments.get("port", "")).split(",") if port]
-    except (ArgumentError, ValueError, psycopg.Error):
-        return False
-    return all(0 < port <= 65_535 for port in ports) and arguments.get("sslmode", "prefer") in SSL_MODES
-
-
-def _with_driver(url: str) -> str:
-    """Spell the PostgreSQL schemes people write so that SQLAlchemy takes psycopg 3."""
-    scheme, separator, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}" if separator and scheme in ("postgres", "postgresql") else url
+    return with_driver(_required(env.str, "DATABASE_URL", default, _checked_by(check_database_url)))
 
 
 def _master_keys(env: FileAwareEnv, is_local: bool) -> dict[str, bytes]:

@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.support.databases import SETTINGS, migrate  # noqa: E402  # after the path is set
-from tests.support.people import PROFILE, Client, InProcess  # noqa: E402  # likewise
-from tests.support.postgres import PostgresServer, throwaway_server  # noqa: E402  # likewise
-from user_service import create_app, pruning  # noqa: E402  # likewise
-from user_service.extensions import db  # noqa: E402  # likewise
+from tests.support.people import PROFILE, Client, InProcess  # noqa: E402  # after the path is set
+from tests.support.postgres import PostgresServer, throwaway_server  # noqa: E402  # after the path is set
+from user_service import create_app, pruning  # noqa: E402  # after the path is set
+from user_service.extensions import db  # noqa: E402  # after the path is set
 
 SIZES = (10**4, 10**5, 10**6)
 FULL = 10**7

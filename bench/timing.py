@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.support.databases import migrate  # noqa: E402  # after the path is set
-from tests.support.people import Client, OverSocket  # noqa: E402  # likewise
-from tests.support.postgres import throwaway_server  # noqa: E402  # likewise
-from tests.support.server import serving  # noqa: E402  # likewise
+from tests.support.people import Client, OverSocket  # noqa: E402  # after the path is set
+from tests.support.postgres import throwaway_server  # noqa: E402  # after the path is set
+from tests.support.server import serving  # noqa: E402  # after the path is set
 
 NAMES = 25  # of each kind, so that none of them is tried often enough to be locked
 GOAL = (0.4, 0.6)

@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.support.databases import SETTINGS, migrate  # noqa: E402  # after the path is set
-from tests.support.people import PROFILE, Client, InProcess  # noqa: E402  # likewise
-from user_service import create_app  # noqa: E402  # likewise
-from user_service.security.vault import MasterKeys, binding  # noqa: E402  # likewise
+from tests.support.people import PROFILE, Client, InProcess  # noqa: E402  # after the path is set
+from user_service import create_app  # noqa: E402  # after the path is set
+from user_service.security.vault import MasterKeys, binding  # noqa: E402  # after the path is set
 
 ROUNDS = 500
 FIELDS = {

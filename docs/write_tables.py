@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import config  # noqa: E402  # after the path is set  # it lies beside this folder
+import config  # noqa: E402  # after the path is set
 from user_service.settings import MEANINGS, Settings  # noqa: E402  # after the path is set
 
 README = ROOT / "README.md"

@@ -60,7 +60,7 @@ def is_active(token: str) -> bool:
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
     question = Request(f"{ISSUER}/token/introspect", json.dumps({"token": token}).encode(), headers)  # noqa: S310  # the address is ours
     try:
-        with urlopen(question, timeout=5) as answer:  # noqa: S310  # the address is ours  # the address is ours
+        with urlopen(question, timeout=5) as answer:  # noqa: S310  # the address is ours
             return json.load(answer)["active"] is True
     except OSError:
         abort(503)

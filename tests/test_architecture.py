@@ -14,7 +14,17 @@ KNOW_FLASK = ("web/*", "*routes.py", "auth/tokens.py", "extensions.py", "__init_
 LAYERS = (
     (
         0,
-        ("background.py", "extensions.py", "clock.py", "errors.py", "settings.py", "doors.py", "metrics.py", "logs.py"),
+        (
+            "background.py",
+            "extensions.py",
+            "clock.py",
+            "errors.py",
+            "settings.py",
+            "doors.py",
+            "metrics.py",
+            "logs.py",
+            "urls.py",
+        ),
     ),
     (7, ("__init__.py", "cli.py", "startup.py", "serving.py", "checks/*.py", "commands/*.py", "seed/*.py")),
     (

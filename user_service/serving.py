@@ -44,7 +44,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
                 return
 
 
-class Logger(GunicornLogger):  # type: ignore[misc]  # likewise
+class Logger(GunicornLogger):  # type: ignore[misc]  # gunicorn ships no types
     """Without an access log, which gunicorn prepares for each request once `logconfig_dict` is set; nobody reads it."""
 
     access_log_enabled = False

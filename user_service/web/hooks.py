@@ -43,7 +43,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         proxy = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)
-        app.wsgi_app = proxy  # type: ignore[method-assign]  # likewise
+        app.wsgi_app = proxy  # type: ignore[method-assign]  # how Flask says to wrap an application
 
 
 class Around:

@@ -33,11 +33,11 @@ class Converter(OpenAPIConverter):
     }
 
     def init_attribute_functions(self) -> None:
-        super().init_attribute_functions()  # type: ignore[no-untyped-call]  # apispec
+        super().init_attribute_functions()  # type: ignore[no-untyped-call]  # apispec has no types
         self.attribute_functions += [self.field2text, self.field2alternatives, self.field2keywords]
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
-        document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # apispec
+        document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # apispec has no types
         kind = type(schema)
         if kind not in self.closed:
             document.pop("additionalProperties", None)
@@ -76,7 +76,7 @@ class Converter(OpenAPIConverter):
 
     def _alternative(self, alternative: Any) -> dict[str, Any]:
         if isinstance(alternative, Schema):
-            reference: dict[str, Any] = self.resolve_nested_schema(alternative)  # type: ignore[no-untyped-call]  # apispec
+            reference: dict[str, Any] = self.resolve_nested_schema(alternative)  # type: ignore[no-untyped-call]  # apispec has no types
             return reference
         return self.field2property(alternative)
 

@@ -210,14 +210,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
 def _noted(decorate: Decorator, view: View) -> View:
     """The view with flask-smorest's notes, without the wrapper around it that would only hand its answer on."""
-    view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # a view
+    view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # flask-smorest keeps its notes on the view
     return view
 
 
 def note(view: View, **notes: Any) -> View:
     """Leave notes for the document on a view, where flask-smorest keeps its own."""
     known = getattr(view, "_apidoc", {})
-    view._apidoc = {**known, "notes": {**known.get("notes", {}), **notes}}  # type: ignore[attr-defined]  # a view
+    view._apidoc = {**known, "notes": {**known.get("notes", {}), **notes}}  # type: ignore[attr-defined]  # flask-smorest keeps its notes on the view
     return view
 
 
