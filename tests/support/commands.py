@@ -1,6 +1,7 @@
 """The `flask` command as operators run it: a process of its own, in a clean environment. And empty databases."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from click.testing import Result
+from flask import Flask
 
 from tests.support.databases import MASTER_KEYS, PUBLIC_URL, SQLITE, Databases, require_postgres
 
@@ -53,3 +57,24 @@ def empty_database(databases: Databases, kind: str, directory: Path) -> Iterator
         yield databases.postgres.url(name)
     finally:
         databases.postgres.drop_database(name)
+
+
+def run(app: Flask, *arguments: str, line: str | None = None) -> Result:
+    return app.test_cli_runner().invoke(args=list(arguments), input=line)
+
+
+def done(app: Flask, *arguments: str, line: str | None = None) -> str:
+    result = run(app, *arguments, line=line)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def told(app: Flask, *arguments: str) -> Any:
+    return json.loads(done(app, *arguments, "--json"))
+
+
+def assert_refused(result: Result, *words: str, exit_code: int = 1) -> None:
+    """In words on standard error, and not as a traceback."""
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert isinstance(result.exception, SystemExit)
+    assert [word for word in words if word not in result.stderr] == [], result.stderr
