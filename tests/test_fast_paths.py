@@ -270,7 +270,7 @@ def test_a_compiled_statement_reads_the_same_values_of_the_same_types(
 def test_connections_that_died_are_not_noticed(reader: Client, app: Flask, kind: str) -> None:
     """The database was started anew, and every connection is dead: no read fails."""
     if kind != POSTGRESQL:
-        pytest.skip("SQLite has no connection to lose")
+        pytest.skip("SQLite has no connection to lose")  # it is a file
     assert reader.get("/profile/me").status == 200
     with app.app_context():
         connections = [db.engines[READER].raw_connection() for _ in range(3)]

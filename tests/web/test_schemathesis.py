@@ -84,7 +84,7 @@ def client_secret(app: Flask) -> str:
 
 @pytest.mark.slow
 @schema.parametrize()
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # one service serves all
 def test_the_service_keeps_to_its_document(
     case: Case, kind: str, app: Flask, person: Client, client_secret: str
 ) -> None:
