@@ -3,11 +3,15 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
+from flask import Flask
 
 from tests.support.databases import POSTGRESQL, Databases
 from tests.support.server import serving
+from tests.test_logs import logging_app
+from user_service import background
 
 # A thread that comes back from Rust to an interpreter that has gone aborts the process.
 HASHES = """
@@ -46,6 +50,18 @@ def test_a_pause_ends_with_the_process() -> None:
     done = run(WAITS)
     assert (done.returncode, done.stdout) == (0, "asked again: False\n")
     assert time.monotonic() - started_at < 30
+
+
+def test_what_nobody_foresaw_is_a_line_of_the_log(
+    make_app: Callable[..., Flask], capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, log = logging_app(make_app)
+    background.start(lambda: divmod(1, 0), name="failing")
+    background._threads.pop().join(60)
+    [line] = log.events("background.failed")
+    assert line["thread"] == "failing"
+    assert "ZeroDivisionError" in line["exceptions"][0]["type"]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,17 +8,28 @@ import threading
 import time
 from collections.abc import Callable
 
+import structlog
+
 STOP_SECONDS = 5.0
 
+log = structlog.get_logger("background")
 _stopping = threading.Event()
 _threads: list[threading.Thread] = []
 
 
 def start(work: Callable[[], None], *, name: str) -> None:
     """Have a thread do `work`, which asks `pause` whether to go on."""
-    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread = threading.Thread(target=_told, args=(work, name), name=name, daemon=True)
     _threads.append(thread)
     thread.start()
+
+
+def _told(work: Callable[[], None], name: str) -> None:
+    """Python would print what nobody foresaw as it stands, between the lines of the log."""
+    try:
+        work()
+    except Exception:
+        log.exception("background.failed", thread=name)
 
 
 def pause(seconds: float) -> bool:

@@ -15,10 +15,12 @@ from tests.support.crowd import bearer, claims_of
 from tests.support.forgery import Forger, unsigned
 from tests.support.people import PROFILE, Answer, Client, InProcess
 from user_service import clock
+from user_service.auth import introspection_routes
 from user_service.auth.models import User
 from user_service.clients.service import Scope, create_client
 from user_service.database import transaction
 from user_service.doors import Rate
+from user_service.errors import ServiceUnavailable
 from user_service.runtime import runtime
 
 FORM = "application/x-www-form-urlencoded"
@@ -194,6 +196,16 @@ def test_a_question_without_a_token_is_refused(service: Client) -> None:
 
 def test_a_text_that_is_no_token_is_not_active(service: Client) -> None:
     assert [text for text in ("", " ", "x", "a.b.c", "x" * 60_000) if not is_inactive(service, text)] == []
+
+
+def test_a_token_that_nobody_can_look_up_now_is_not_called_inactive(
+    service: Client, person: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_claims: Any) -> None:
+        raise ServiceUnavailable
+
+    monkeypatch.setattr(introspection_routes, "find_open_session", fail)
+    assert service.post("/token/introspect", {"token": person.access_token}).status == 503
 
 
 def test_a_token_in_the_address_is_not_read(service: Client, person: Client) -> None:

@@ -95,7 +95,8 @@ def _find(tokens: VerifiedTokens[Any], name: str) -> Any | None:
 
 
 def access_claims(token: str) -> dict[str, Any]:
-    """All claims of a genuine access token that has not expired. Raises InvalidToken, TokenExpired."""
+    """All claims of a genuine access token that has not expired. Raises InvalidToken, TokenExpired, ClockWrong."""
+    check_clock()
     return _verify(token, "access", runtime().settings.jwt_audience)
 
 

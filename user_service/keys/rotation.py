@@ -88,10 +88,11 @@ class _Wrapped:
     binding_column: str
 
 
+_DATA_KEYS = _Wrapped(SealedDataKey, "wrapped_key", "user_id")
 _TABLES = (
     _Wrapped(ServiceSecret, "sealed_secret", "id"),
     _Wrapped(SealedSigningKey, "sealed_private_key", "kid"),
-    _Wrapped(SealedDataKey, "wrapped_key", "user_id"),
+    _DATA_KEYS,
 )
 
 
@@ -119,29 +120,30 @@ def count_to_rewrap() -> int:
 def find_unusable_master_key() -> MasterKeyMissing | None:
     """What is wrong with MASTER_KEYS: an id that rows name and it lacks, or another key under that id.
 
-    Steps from id to id, so size does not matter.
+    The key ring opens all that lies beside the data keys.
     """
     try:
         runtime().key_ring.get()
-        for table in _TABLES:
-            _open_some_of_each(table)
+        _open_some_data_keys()
     except MasterKeyMissing as unusable:
         return unusable
     return None
 
 
-def _open_some_of_each(table: _Wrapped) -> None:
-    """One of the first rows of each id has to open: a single one that was altered is its owner's trouble alone."""
-    rows, last = table.model.__table__, ""
+def _open_some_data_keys() -> None:
+    """Steps from id to id, so size does not matter. One of the first rows of each id has to open: a single one that was
+    altered is its owner's trouble alone.
+    """
+    rows, last = SealedDataKey.__table__, ""
     while some := fetch_all(select(rows).where(rows.c.master_key_id > last).order_by(rows.c.master_key_id).limit(SOME)):
         last = str(some[0].master_key_id)
-        if not any(_opens(table, row) for row in some if row.master_key_id == last):
+        if not any(map(_opens, (row for row in some if row.master_key_id == last))):
             raise MasterKeyWrong(last)
 
 
-def _opens(table: _Wrapped, row: Any) -> bool:
+def _opens(data_key: Any) -> bool:
     try:
-        return bool(_secret_of(table, row))
+        return bool(_secret_of(_DATA_KEYS, data_key))
     except IntegrityFailure:
         return False
 
